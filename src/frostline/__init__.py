@@ -1,0 +1,78 @@
+"""Frostline: frozen language models in both directions between language and vectors.
+
+>>> import frostline
+>>> clf = frostline.TextClassifier(layers="all", pooling="mean")
+
+Importing loads no model framework, reads nothing and writes nothing; each name below is loaded when first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from frostline._version import __version__ as __version__
+
+_HOME = {
+    "ArtifactError": "frostline.errors",
+    "EmbedOptions": "frostline.engines",
+    "FitOptions": "frostline.engines",
+    "FrostlineError": "frostline.errors",
+    "InputOptions": "frostline.engines",
+    "MissingExtraError": "frostline.errors",
+    "Store": "frostline.store",
+    "StoreError": "frostline.errors",
+    "TextClassifier": "frostline.estimators",
+    "TextEmbedder": "frostline.embedder",
+    "TextRegressor": "frostline.estimators",
+    "UserError": "frostline.errors",
+    "doctor": "frostline.engines",
+    "embed_table": "frostline.engines",
+    "evaluate_table": "frostline.engines",
+    "fit_table": "frostline.engines",
+    "forecast_embed": "frostline.engines",
+    "forecast_fit": "frostline.engines",
+    "forecast_predict": "frostline.engines",
+    "load": "frostline.estimators",
+    "metrics": "frostline.numerics",
+    "predict_table": "frostline.engines",
+}
+
+__all__ = sorted([*_HOME, "__version__"], key=str.casefold)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'frostline' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
+
+
+if TYPE_CHECKING:
+    from frostline.embedder import TextEmbedder as TextEmbedder
+    from frostline.engines import EmbedOptions as EmbedOptions
+    from frostline.engines import FitOptions as FitOptions
+    from frostline.engines import InputOptions as InputOptions
+    from frostline.engines import doctor as doctor
+    from frostline.engines import embed_table as embed_table
+    from frostline.engines import evaluate_table as evaluate_table
+    from frostline.engines import fit_table as fit_table
+    from frostline.engines import forecast_embed as forecast_embed
+    from frostline.engines import forecast_fit as forecast_fit
+    from frostline.engines import forecast_predict as forecast_predict
+    from frostline.engines import predict_table as predict_table
+    from frostline.errors import ArtifactError as ArtifactError
+    from frostline.errors import FrostlineError as FrostlineError
+    from frostline.errors import MissingExtraError as MissingExtraError
+    from frostline.errors import StoreError as StoreError
+    from frostline.errors import UserError as UserError
+    from frostline.estimators import TextClassifier as TextClassifier
+    from frostline.estimators import TextRegressor as TextRegressor
+    from frostline.estimators import load as load
+    from frostline.numerics import metrics as metrics
+    from frostline.store import Store as Store

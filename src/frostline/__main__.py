@@ -1,0 +1,5 @@
+"""``python -m frostline``: the command line."""
+
+from frostline.cli import main
+
+main()

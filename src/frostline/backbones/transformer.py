@@ -1,0 +1,242 @@
+"""The reference path: the model's own modules, read layer by layer while they run, stopped after the deepest layer.
+
+Hooks on the blocks see each hidden state as it passes, pool it under the mask and let it go, so that no more than one
+layer's states exist at a time, and a private exception ends the pass once the deepest requested layer has been seen.
+The numbers are those of ``output_hidden_states=True`` bit for bit: the same modules run on the same input.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from frostline.backbones.pooling import pool
+from frostline.contracts import IntArray, Layer, Recipe, Tap, Tokens
+from frostline.errors import UserError
+
+__all__ = ["NUMERICS", "TransformerBackbone", "find_blocks"]
+
+NUMERICS = 1
+"""Version of everything here that decides a number; part of every stored vector's address."""
+
+
+class _DeepestSeen(Exception):  # noqa: N818 - a signal, never an error that a caller sees
+    """Ends a forward pass: nothing above this layer was asked for."""
+
+
+def find_blocks(model: nn.Module, n_layers: int) -> nn.ModuleList:
+    """Find the stack of transformer blocks of a model.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        A base model of transformers, without a task head.
+    n_layers : int
+        What its configuration says.
+
+    Raises
+    ------
+    UserError
+        No list of `n_layers` distinct blocks: an architecture that shares or nests its layers.
+    """
+    lists = [m for m in model.modules() if isinstance(m, nn.ModuleList) and len(m) == n_layers]
+    stacks = [m for m in lists if len({id(block) for block in m}) == n_layers]
+    if not stacks:
+        raise UserError(
+            f"Backbone class {type(model).__name__} has no plain stack of {n_layers} blocks, so its layers cannot be read.",
+            hint="use a BERT-like encoder or a decoder such as GPT-2, Llama, Qwen or Gemma",
+        )
+    return max(stacks, key=lambda m: sum(p.numel() for p in m.parameters()))
+
+
+def _max_positions(config: Any) -> int | None:
+    """Longest window that the position table allows, or None where positions have no table."""
+    table = getattr(config, "max_position_embeddings", None)
+    if table is None or getattr(config, "rope_parameters", None) or config.model_type in ("t5", "mt5"):
+        return None
+    # RoBERTa's table starts behind the padding index, so its first places are never used.
+    offset = 2 if config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet") else 0
+    return int(table) - offset
+
+
+class _Collector:
+    """Pools what passes, for one batch."""
+
+    def __init__(self, taps: Sequence[Tap], mask: Tensor) -> None:
+        self.taps = taps
+        self.mask = mask
+        self.pooled: dict[int, Tensor] = {}
+        blocks = [tap.layer for tap in taps if tap.layer != "final"]
+        self.deepest = None if len(blocks) < len(taps) else max(blocks)
+
+    def see(self, layer: Layer, hidden: Tensor) -> None:
+        """Pool `hidden` of shape (B, T, D) for every tap on `layer`."""
+        for i, tap in enumerate(self.taps):
+            if tap.layer == layer:
+                self.pooled[i] = pool(hidden, self.mask, tap.pooling, normalize=tap.normalize)
+        if layer == self.deepest:
+            raise _DeepestSeen
+
+    def result(self) -> NDArray[np.float32]:
+        """Pooled vectors, shape (B, L, D)."""
+        return torch.stack([self.pooled[i] for i in range(len(self.taps))], 1).float().cpu().numpy()
+
+
+class TransformerBackbone:
+    """A base model of transformers with its tokenizer, frozen.
+
+    Parameters
+    ----------
+    name : str
+        As the user asked for it.
+    config
+        The model's configuration, as transformers reads it.
+    tokenizer
+        A tokenizer of transformers.
+    build : callable
+        Loads the model, in evaluation mode and on its device; called at the first forward pass, so that work which
+        finds everything in the store never pays for the weights.
+    recipe : callable
+        Gives the model's pooling recipe; called when somebody asks for it, since an explicit pooling never needs it.
+    max_length : int
+        Default window in tokens.
+    identity : mapping
+        See :class:`frostline.contracts.Backbone`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        config: Any,
+        tokenizer: Any,
+        *,
+        build: Callable[[], nn.Module],
+        recipe: Callable[[], Recipe],
+        max_length: int,
+        identity: Mapping[str, Any],
+    ) -> None:
+        config = config.encoder if config.model_type == "t5gemma" else config.get_text_config()
+        self.name = name
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+        self.identity = identity
+        self.n_layers = int(config.num_hidden_layers)
+        self.dim = int(config.hidden_size)
+        self.max_positions = _max_positions(config)
+        self._recipe = recipe
+        self._build = build
+        self._lock = threading.Lock()  # hooks of two passes at once would see each other's states
+
+    @functools.cached_property
+    def model(self) -> nn.Module:
+        """The frozen model; loaded when first used."""
+        return self._build()
+
+    @functools.cached_property
+    def blocks(self) -> nn.ModuleList:
+        """Its transformer blocks."""
+        return find_blocks(self.model, self.n_layers)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The model's own pooling."""
+        return self._recipe()
+
+    def tokenize(self, texts: Sequence[str], max_length: int, *, windows: bool = False) -> Tokens:
+        """Turn texts into token ids.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Prompts included.
+        max_length : int
+            Window in tokens, special tokens included.
+        windows : bool
+            Cut a long text into consecutive windows instead of keeping only the first one.
+
+        Returns
+        -------
+        Tokens
+            With one entry for each window; `owner` says which text it belongs to.
+
+        Raises
+        ------
+        UserError
+            A text without tokens.
+        """
+        whole = self.tokenizer(list(texts), add_special_tokens=True, truncation=False, verbose=False)["input_ids"]
+        n_full = np.fromiter((len(ids) for ids in whole), dtype=np.int64, count=len(whole))
+        if (empty := np.flatnonzero(n_full == 0)).size:
+            raise UserError(
+                f"Text {empty[0]} has no tokens under the tokenizer of {self.name!r} ({len(empty)} such texts).",
+                hint="drop or fill empty texts before embedding",
+            )
+        ids: list[NDArray[np.int32]] = []
+        owner: list[int] = []
+        for i, full in enumerate(whole):
+            pieces = [full] if len(full) <= max_length else self._cut(texts[i], max_length, windows)
+            ids.extend(np.asarray(piece, dtype=np.int32) for piece in pieces)
+            owner.extend([i] * len(pieces))
+        return Tokens(ids=ids, n_full=n_full, owner=np.asarray(owner, dtype=np.intp))
+
+    def _cut(self, text: str, max_length: int, windows: bool) -> list[list[int]]:
+        """The tokenizer's own truncation: it alone knows where special tokens belong."""
+        cut = self.tokenizer(text, truncation=True, max_length=max_length, return_overflowing_tokens=windows)[
+            "input_ids"
+        ]
+        return list(cut) if windows else [cut]
+
+    def forward(self, token_ids: Sequence[IntArray], taps: Sequence[Tap]) -> NDArray[np.float32]:
+        """Run one batch through as many blocks as `taps` need.
+
+        Parameters
+        ----------
+        token_ids : sequence of int arrays
+            B token sequences.
+        taps : sequence of Tap
+            Explicit layers: 0..n or ``"final"``.
+
+        Returns
+        -------
+        float32 array of shape (B, len(taps), D)
+        """
+        longest = max(len(ids) for ids in token_ids)
+        padded = np.full((len(token_ids), longest), self.tokenizer.pad_token_id or 0, dtype=np.int64)
+        mask = np.zeros((len(token_ids), longest), dtype=np.int64)
+        for row, ids in enumerate(token_ids):
+            padded[row, : len(ids)] = ids
+            mask[row, : len(ids)] = 1
+        device = next(self.model.parameters()).device
+        attention = torch.from_numpy(mask).to(device)
+        collector = _Collector(taps, attention.bool())
+        with self._lock, torch.inference_mode():
+            handles = self._hook(collector)
+            try:
+                output = self.model(input_ids=torch.from_numpy(padded).to(device), attention_mask=attention)
+                collector.see("final", output.last_hidden_state)
+            except _DeepestSeen:
+                pass
+            finally:
+                for handle in handles:
+                    handle.remove()
+        return collector.result()
+
+    def _hook(self, collector: _Collector) -> list[Any]:
+        def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            collector.see(0, args[0] if args else kwargs["hidden_states"])
+
+        def after(layer: int) -> Callable[..., None]:
+            def hook(_: nn.Module, __: Any, output: Any) -> None:
+                collector.see(layer, output if isinstance(output, Tensor) else output[0])
+
+            return hook
+
+        first = self.blocks[0].register_forward_pre_hook(before, with_kwargs=True)
+        return [first, *(block.register_forward_hook(after(i)) for i, block in enumerate(self.blocks, start=1))]

@@ -1,0 +1,87 @@
+"""The command line: ``frostline COMMAND``; one small file a command, and nothing here that the library cannot do.
+
+Exit codes: 0 done; 2 the user's mistake, one message on stderr and no traceback; 1 ours. With ``--json`` the last line of
+stdout is one JSON object, also when something went wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import typer
+
+from frostline.cli import apply, embed, fit, health, store
+from frostline.errors import FrostlineError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="frostline",
+    help="Frozen language models: text and rows to a class or a number.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("fit")(fit.fit)
+app.command("predict")(apply.predict)
+app.command("evaluate")(apply.evaluate)
+app.command("embed")(embed.embed)
+app.add_typer(store.app, name="store")
+app.command("doctor")(health.doctor)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    context: typer.Context, version: bool = typer.Option(False, "--version", help="Print the version and exit.")
+) -> None:
+    if version:
+        import frostline
+
+        typer.echo(f"frostline {frostline.__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line and leave the process with its exit code.
+
+    Parameters
+    ----------
+    args : sequence of str, optional
+        None = the process's own.
+    """
+    arguments = list(sys.argv[1:] if args is None else args)
+    try:
+        code = app(arguments, standalone_mode=False)
+    except FrostlineError as error:
+        code = _fail(error.message, error.hint, error.exit_code, arguments)
+    except KeyboardInterrupt:
+        code = _fail("Interrupted.", "run the same command again: finished batches are in the store", 130, arguments)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read our output has gone
+        code = 1
+    except Exception as error:
+        if hasattr(error, "format_message"):  # typer's own word for a mistake in the arguments
+            code = _fail(error.format_message(), "frostline COMMAND --help lists what is allowed", 2, arguments)
+        else:
+            traceback.print_exc()
+            code = _fail(
+                f"{type(error).__name__}: {error}",
+                "our fault: please report it with the lines above",
+                1,
+                arguments,
+            )
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, hint: str | None, code: int, arguments: Sequence[str]) -> int:
+    sys.stderr.write(f"frostline: {message}\n" + (f"hint: {hint}\n" if hint else ""))
+    if "--json" in arguments:
+        typer.echo(json.dumps({"error": message, "hint": hint, "exit_code": code}))
+    return code

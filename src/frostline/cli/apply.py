@@ -1,0 +1,65 @@
+"""``frostline predict`` and ``frostline evaluate``: use an artifact on another table."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import frostline
+from frostline.cli import options as o
+
+__all__ = ["evaluate", "predict"]
+
+Folder = Annotated[str, typer.Argument(metavar="DIR", help="Artifact of a fit.")]
+Data = Annotated[str, typer.Argument(metavar="DATA", help="CSV, JSONL or Parquet with the columns of the fit.")]
+
+
+def predict(
+    folder: Folder,
+    data: Data,
+    out: Annotated[str | None, typer.Option("--out", metavar="F", help=".csv, .parquet or .jsonl")] = None,
+    proba: Annotated[bool, typer.Option("--proba", help="Class probabilities as well.")] = False,
+    interval: Annotated[float | None, typer.Option("--interval", metavar="P", help="Level of intervals: 0.9")] = None,
+    device: o.Device = "auto",
+    store: o.StoreDir = None,
+    no_store: o.NoStore = False,
+    dry_run: o.DryRun = False,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Predict every row of a file, in its order."""
+    where = o.store_of(store, no_store)
+    if dry_run:
+        o.show_forecast(frostline.forecast_predict(folder, data, store=where, device=device), as_json=json)
+        return
+    if out is None:
+        raise frostline.UserError("No --out is given.", hint="name the file of the predictions: --out predictions.csv")
+    stats = frostline.predict_table(
+        folder, data, out=out, proba=proba, interval=interval, store=where, device=device, progress=not quiet
+    )
+    if not quiet:
+        typer.echo(
+            f"{stats.n_rows} predictions in {out} ({stats.n_embedded} texts embedded, {stats.n_truncated} rows cut)"
+        )
+    result = {"n_rows": stats.n_rows, "out": out, "n_texts": stats.n_texts, "n_embedded": stats.n_embedded}
+    o.emit({**result, "n_truncated": stats.n_truncated, "seconds": stats.seconds}, as_json=json)
+
+
+def evaluate(
+    folder: Folder,
+    data: Data,
+    device: o.Device = "auto",
+    store: o.StoreDir = None,
+    no_store: o.NoStore = False,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Score an artifact on a file that has the target column of the fit."""
+    result = frostline.evaluate_table(
+        folder, data, store=o.store_of(store, no_store), device=device, progress=not quiet
+    )
+    if not quiet:
+        for name, value in result["metrics"].items():
+            typer.echo(f"{name:12s} {value:.4f}")
+    o.emit(result, as_json=json)

@@ -1,0 +1,60 @@
+"""``frostline embed``: rows to vectors in a file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+import frostline
+from frostline.cli import options as o
+
+__all__ = ["embed"]
+
+
+def embed(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="CSV, JSONL or Parquet.")],
+    out: Annotated[
+        str | None, typer.Option("--out", metavar="F", help=".npy (n, F), or .parquet with id and vector")
+    ] = None,
+    per_layer: Annotated[
+        bool, typer.Option("--per-layer", help="Keep the layers apart: (n, L, D), .npy only.")
+    ] = False,
+    text: o.Text = None,
+    template: o.Template = None,
+    columns: o.Columns = None,
+    id: o.Id = None,
+    number_format: o.NumberFormat = "plain",
+    backbone: o.Backbone = "minilm",
+    layers: o.Layers = None,
+    pooling: o.Pooling = "recipe",
+    fusion: o.Fusion = "concat",
+    max_length: o.MaxLength = None,
+    overflow: o.Overflow = "truncate",
+    precision: o.Precision = "exact",
+    device: o.Device = "auto",
+    store: o.StoreDir = None,
+    no_store: o.NoStore = False,
+    dry_run: o.DryRun = False,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Embed every row of a file."""
+    job: dict[str, Any] = {
+        "inputs": frostline.InputOptions(text, template, o.split(columns), id, number_format),
+        "embedding": frostline.EmbedOptions(
+            backbone, list(o.split(layers)) or "final", pooling, fusion, max_length, overflow, precision, device,
+            o.store_of(store, no_store), not quiet,
+        ),
+    }  # fmt: skip
+    if dry_run:
+        o.show_forecast(frostline.forecast_embed(data, **job), as_json=json)
+        return
+    if out is None:
+        raise frostline.UserError("No --out is given.", hint="name the file of the vectors: --out vectors.npy")
+    stats, dim = frostline.embed_table(data, out=out, per_layer=per_layer, **job)
+    if not quiet:
+        typer.echo(
+            f"{stats.n_rows} vectors of width {dim} in {out} ({stats.n_embedded} embedded, {stats.n_truncated} rows cut)"
+        )
+    o.emit({**vars(stats), "dim": dim, "out": out}, as_json=json)

@@ -1,0 +1,71 @@
+"""``frostline fit``: a table in; a trained, judged, saved predictor out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+import frostline
+from frostline.cli import options as o
+
+__all__ = ["fit"]
+
+
+def fit(
+    train: Annotated[str, typer.Argument(metavar="TRAIN", help="CSV, JSONL or Parquet.")],
+    target: Annotated[str, typer.Option("--target", metavar="C", help="Column to predict.")],
+    out: Annotated[str | None, typer.Option("--out", metavar="DIR", help="Folder of the artifact.")] = None,
+    test: Annotated[str | None, typer.Option("--test", metavar="F", help="File of test rows, used as given.")] = None,
+    test_size: Annotated[float, typer.Option("--test-size", metavar="S", help="Share of rows held out.")] = 0.2,
+    cv: Annotated[int | None, typer.Option("--cv", metavar="K", help="K folds instead of a test part.")] = None,
+    refit: Annotated[bool, typer.Option("--refit", help="Train the saved model on the test part as well.")] = False,
+    group: Annotated[
+        str | None, typer.Option("--group", metavar="C", help="Values of this column are never split.")
+    ] = None,
+    task: Annotated[str, typer.Option("--task", metavar="T", help="auto, classification, regression.")] = "auto",
+    head: Annotated[str, typer.Option("--head", metavar="H", help="linear, mlp.")] = "linear",
+    features: Annotated[str, typer.Option("--features", metavar="F", help="embedding.")] = "embedding",
+    seed: Annotated[int, typer.Option("--seed", metavar="N")] = 0,
+    on_overlap: Annotated[
+        str, typer.Option("--on-overlap", metavar="O", help="Test rows seen in training: report, error.")
+    ] = "report",
+    text: o.Text = None,
+    template: o.Template = None,
+    columns: o.Columns = None,
+    id: o.Id = None,
+    number_format: o.NumberFormat = "plain",
+    backbone: o.Backbone = "minilm",
+    layers: o.Layers = None,
+    pooling: o.Pooling = "recipe",
+    fusion: o.Fusion = "concat",
+    max_length: o.MaxLength = None,
+    overflow: o.Overflow = "truncate",
+    precision: o.Precision = "exact",
+    device: o.Device = "auto",
+    store: o.StoreDir = None,
+    no_store: o.NoStore = False,
+    dry_run: o.DryRun = False,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Train a classifier or regressor on a table and judge it beside its baselines."""
+    job: dict[str, Any] = {
+        "options": frostline.FitOptions(
+            target, test, test_size, cv, refit, group, task, head, features, seed, on_overlap
+        ),
+        "inputs": frostline.InputOptions(text, template, o.split(columns), id, number_format),
+        "embedding": frostline.EmbedOptions(
+            backbone, list(o.split(layers)) or "final", pooling, fusion, max_length, overflow, precision, device,
+            o.store_of(store, no_store), not quiet,
+        ),
+    }  # fmt: skip
+    if dry_run:
+        o.show_forecast(frostline.forecast_fit(train, **job), as_json=json)
+        return
+    if out is None:
+        raise frostline.UserError("No --out is given.", hint="name the folder of the artifact: --out my-model")
+    result = frostline.fit_table(train, out=out, **job)
+    if not quiet:
+        typer.echo(result.to_text())
+    o.emit(result.to_json(), as_json=json)

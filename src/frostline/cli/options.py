@@ -1,0 +1,113 @@
+"""Flags that several commands share, and how their values become the library's options."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+import frostline
+
+__all__ = [
+    "Backbone",
+    "Columns",
+    "Device",
+    "DryRun",
+    "Fusion",
+    "Id",
+    "Json",
+    "Layers",
+    "MaxLength",
+    "NoStore",
+    "NumberFormat",
+    "Overflow",
+    "Pooling",
+    "Precision",
+    "Quiet",
+    "StoreDir",
+    "Template",
+    "Text",
+    "emit",
+    "show_forecast",
+    "split",
+    "store_of",
+]
+
+Text = Annotated[str | None, typer.Option("--text", metavar="C", help="Text column, read as it is.")]
+Template = Annotated[
+    str | None, typer.Option("--template", metavar="S", help="Template over columns: '{title}: {body}'.")
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option("--columns", metavar="C", help="Columns to write as JSON with names; repeat, or a,b."),
+]
+Id = Annotated[str | None, typer.Option("--id", metavar="C", help="Column of row ids.")]
+NumberFormat = Annotated[
+    str, typer.Option("--number-format", metavar="F", help="plain, rounded(k), scientific or digits.")
+]
+Backbone = Annotated[str, typer.Option("--backbone", metavar="M", help="minilm, a model folder, or org/name.")]
+Layers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--layers", metavar="L", help="0..n, -1 = last, final, all; repeat, or a,b. [default: final]"
+    ),
+]
+Pooling = Annotated[
+    str, typer.Option("--pooling", metavar="P", help="recipe, mean, max, first_token, last_token, weighted_mean.")
+]
+Fusion = Annotated[str, typer.Option("--fusion", metavar="F", help="concat, mean, max.")]
+MaxLength = Annotated[
+    int | None, typer.Option("--max-length", metavar="N", help="Window in tokens. [default: the model's]")
+]
+Overflow = Annotated[str, typer.Option("--overflow", metavar="O", help="Longer texts: truncate, chunk, error.")]
+Precision = Annotated[str, typer.Option("--precision", metavar="P", help="exact, fast, or a dtype.")]
+Device = Annotated[str, typer.Option("--device", metavar="D", help="auto, cpu, cuda, mps.")]
+StoreDir = Annotated[
+    str | None, typer.Option("--store", metavar="DIR", help="Feature store. [default: the user's cache folder]")
+]
+NoStore = Annotated[bool, typer.Option("--no-store", help="Keep no vectors on disk.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no report.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say how many rows, texts, tokens, seconds and bytes.")]
+
+
+def split(values: Sequence[str] | None) -> tuple[str, ...]:
+    """Values of an option that may be repeated, comma-separated, or both."""
+    return tuple(part.strip() for value in values or () for part in value.split(",") if part.strip())
+
+
+def store_of(store: str | None, no_store: bool) -> str | None:
+    """The library's `store` argument."""
+    if store is not None and no_store:
+        raise frostline.UserError("Both --store and --no-store are given; allowed is one of them.")
+    return None if no_store else store or "default"
+
+
+def emit(result: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print the result as the last line of stdout where it was asked for."""
+    if as_json:
+        typer.echo(json.dumps(result, ensure_ascii=False, allow_nan=False))
+
+
+def show_forecast(forecast: Any, *, as_json: bool) -> None:
+    """Print what a command would do."""
+    stats = forecast.stats
+    typer.echo(
+        f"{stats.n_rows} rows, {stats.n_texts} distinct texts, {stats.n_tokens} tokens; {stats.n_truncated} rows are too long.\n"
+        f"{stats.n_embedded} texts are not in the store: about {stats.seconds:.0f} s and {forecast.bytes / 1e6:.1f} MB."
+    )
+    emit(
+        {
+            "dry_run": True,
+            "n_rows": stats.n_rows,
+            "n_texts": stats.n_texts,
+            "n_to_embed": stats.n_embedded,
+            "n_truncated": stats.n_truncated,
+            "n_tokens": stats.n_tokens,
+            "seconds": round(stats.seconds, 3),
+            "bytes": forecast.bytes,
+        },
+        as_json=as_json,
+    )

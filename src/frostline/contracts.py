@@ -1,0 +1,321 @@
+"""The nouns of Frostline, with no framework behind them: read this file first.
+
+Text becomes token ids, token ids become one pooled vector per *tap* (a layer and a pooling), vectors live in a store
+under an address that names everything which decides their value. Estimators, reports and faces speak only these types.
+
+Shapes are written with single letters: ``n`` rows or texts, ``B`` texts of one batch, ``T`` tokens, ``L`` taps,
+``D`` the width of the backbone, ``F`` the width after fusion.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "FUSIONS",
+    "POOLINGS",
+    "Backbone",
+    "BackboneSpec",
+    "EmbedStats",
+    "FeatureSpec",
+    "FitReport",
+    "FloatArray",
+    "IntArray",
+    "KeyArray",
+    "Layer",
+    "LayerScore",
+    "Recipe",
+    "Tap",
+    "Task",
+    "Tokens",
+    "VectorStore",
+    "canonical_json",
+]
+
+FloatArray = NDArray[np.floating[Any]]
+IntArray = NDArray[np.integer[Any]]
+KeyArray = NDArray[np.uint64]
+"""Digests of token sequences, shape (n, 2): 128 bits as two unsigned integers."""
+
+Layer = int | Literal["final"]
+"""0 = token embeddings; L in 1..n = the residual stream after block L; ``"final"`` = after the model's final norm."""
+
+POOLINGS = ("mean", "max", "first_token", "last_token", "weighted_mean")
+"""How T hidden states become one; ``"recipe"`` stands for what the model's own configuration says."""
+
+FUSIONS = ("concat", "mean", "max")
+"""How L layer vectors become one."""
+
+Task = Literal["classification", "regression"]
+
+
+
+def canonical_json(value: Any) -> str:
+    """Write a value as JSON that is the same for equal values: sorted keys, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """Which backbone the user asked for, before it is found and loaded.
+
+    Parameters
+    ----------
+    name : str
+        ``"minilm"``, a local folder, or a hub name ``org/name``.
+    precision : str
+        ``"exact"`` (fp32), ``"fast"``, or an explicit dtype.
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+    """
+
+    name: str = "minilm"
+    precision: str = "exact"
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model's own configuration says its text vectors are made.
+
+    Parameters
+    ----------
+    pooling : str
+        One of :data:`POOLINGS`.
+    normalize : bool
+        Whether the pooled vector is scaled to unit length.
+    prompt : str
+        Text put before every input; empty for most models.
+    source : str
+        Where this was read, for reports: a file name, or ``"default"``.
+    """
+
+    pooling: str = "mean"
+    normalize: bool = False
+    prompt: str = ""
+    source: str = "default"
+
+
+@dataclass(frozen=True)
+class Tap:
+    """One vector to take from a forward pass: where (layer) and how (pooling, normalization)."""
+
+    layer: Layer
+    pooling: str = "mean"
+    normalize: bool = False
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Texts as windows of token ids, special tokens included.
+
+    Attributes
+    ----------
+    ids : list of w int arrays, each of shape (T_i,)
+        What is fed to the model: one window a text, or several where long texts are chunked.
+    n_full : int array of shape (n,)
+        Tokens that each whole text has.
+    owner : int array of shape (w,)
+        Which text a window belongs to, in ascending order.
+    """
+
+    ids: list[NDArray[np.int32]]
+    n_full: IntArray
+    owner: NDArray[np.intp]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each window, shape (w,)."""
+        return np.fromiter((len(i) for i in self.ids), dtype=np.int64, count=len(self.ids))
+
+
+@runtime_checkable
+class Backbone(Protocol):
+    """A frozen language model with its tokenizer: texts to token ids, token ids to pooled vectors.
+
+    Attributes
+    ----------
+    name : str
+        What it was asked for by.
+    n_layers, dim, max_length : int
+        Number of blocks, width D, default window in tokens.
+    max_positions : int or None
+        Longest window that the model can read at all.
+    recipe : Recipe
+        The model's own pooling.
+    identity : mapping
+        JSON-able; everything about the model that decides a vector's value (weights digest, tokenizer digest,
+        precision class, version of the numerics). Two backbones with equal identity give interchangeable vectors.
+    """
+
+    name: str
+    n_layers: int
+    dim: int
+    max_length: int
+    max_positions: int | None
+    identity: Mapping[str, Any]
+
+    @property
+    def recipe(self) -> Recipe:
+        """The model's own pooling."""
+        ...
+
+    def tokenize(self, texts: Sequence[str], max_length: int, *, windows: bool = False) -> Tokens:
+        """Turn texts into token ids: the first `max_length` tokens, or with `windows` all, in several windows."""
+        ...
+
+    def forward(self, token_ids: Sequence[IntArray], taps: Sequence[Tap]) -> NDArray[np.float32]:
+        """Run one batch through as many blocks as `taps` need; returns shape (B, len(taps), D)."""
+        ...
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """Everything but the tokens that decides one stored vector's value.
+
+    Parameters
+    ----------
+    description : str
+        Canonical JSON of the backbone's identity and the tap.
+    dim : int
+        Width of the vectors.
+    """
+
+    description: str
+    dim: int
+
+    @classmethod
+    def of(cls, backbone: Backbone, tap: Tap) -> FeatureSpec:
+        """The specification of what `backbone` yields at `tap`."""
+        return cls(canonical_json({"backbone": dict(backbone.identity), "tap": asdict(tap)}), backbone.dim)
+
+    @property
+    def address(self) -> str:
+        """32 hexadecimal digits: the digest of the description."""
+        return hashlib.blake2b(self.description.encode(), digest_size=16).hexdigest()
+
+
+class VectorStore(Protocol):
+    """Vectors by address: a specification and the digest of the token ids that were fed."""
+
+    def contains(self, spec: FeatureSpec, keys: KeyArray) -> NDArray[np.bool_]:
+        """Which keys are stored under `spec`, shape (n,)."""
+        ...
+
+    def gather(self, spec: FeatureSpec, keys: KeyArray, out: NDArray[np.float32]) -> None:
+        """Write the vectors of `keys` into `out`, shape (n, D); a missing key raises."""
+        ...
+
+    def append(self, specs: Sequence[FeatureSpec], keys: KeyArray, vectors: NDArray[np.float32]) -> None:
+        """Commit one batch whole, or not at all: `vectors` has shape (n, len(specs), D)."""
+        ...
+
+
+@dataclass
+class EmbedStats:
+    """What one embedding job did; adds up over windows of rows.
+
+    Attributes
+    ----------
+    n_rows, n_texts : int
+        Rows, and distinct texts (after truncation: distinct token sequences) among them.
+    n_embedded : int
+        Texts that the backbone really ran on; the rest came from the store.
+    n_truncated : int
+        Rows whose text did not fit the window and was cut.
+    n_tokens : int
+        Tokens of all distinct texts, special tokens included, as fed.
+    seconds : float
+        Wall-clock time.
+    """
+
+    n_rows: int = 0
+    n_texts: int = 0
+    n_embedded: int = 0
+    n_truncated: int = 0
+    n_tokens: int = 0
+    seconds: float = 0.0
+
+    def add(self, other: EmbedStats) -> None:
+        """Add the counts of another window or call."""
+        for name in ("n_rows", "n_texts", "n_embedded", "n_truncated", "n_tokens", "seconds"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+@dataclass(frozen=True)
+class LayerScore:
+    """Cross-validated score of one layer alone on the training rows."""
+
+    layer: str
+    score: float
+    std: float
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """All that a report on a trained predictor shows; plain values, so that text, JSON and HTML say the same.
+
+    Attributes
+    ----------
+    task : {"classification", "regression"}
+    title, target, split : str
+        Name of the data, of the target column, and a sentence on how test rows were chosen.
+    n_train, n_test : int
+    metrics : dict
+        Score on the test rows (with cross-validation: the mean over folds), keys as in CONTRACTS: accuracy, macro_f1,
+        log_loss, ece; or kendall_tau, spearman, r2, mae, rmse, coverage, width.
+    metrics_std : dict or None
+        With cross-validation: standard deviation over folds.
+    baselines : dict of dict
+        The same metrics for `dummy`, `text` and, where they apply, `raw_columns`.
+    chosen : dict
+        backbone, layers, pooling, fusion, head, its strength, input.
+    embed : EmbedStats
+    overlap : int
+        Test rows whose exact input also stands among the training rows.
+    metrics_without_overlap : dict or None
+        Metrics without those rows, where there are any.
+    seconds : dict
+        embed, fit, total.
+    layer_scores : list of LayerScore
+        Score of each layer alone, by cross-validation on training rows; `layer_metric` names the score.
+    labels, confusion
+        Class labels as text, and counts of shape (n_classes, n_classes), rows = true class; classification only.
+    reliability
+        (mean confidence, accuracy, number of rows) for each bin; classification only.
+    scatter
+        Arrays ``y_true``, ``y_pred``, ``lower``, ``upper`` (the last two may be absent); regression only.
+    notes : list of str
+        Plain sentences the reader must know: truncated rows, dropped rows, overlap.
+    """
+
+    task: Task
+    title: str
+    target: str
+    split: str
+    n_train: int
+    n_test: int
+    metrics: dict[str, float]
+    baselines: dict[str, dict[str, float]]
+    chosen: dict[str, Any]
+    embed: EmbedStats
+    overlap: int = 0
+    metrics_without_overlap: dict[str, float] | None = None
+    metrics_std: dict[str, float] | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    layer_scores: list[LayerScore] = field(default_factory=list)
+    layer_metric: str = ""
+    labels: list[str] = field(default_factory=list)
+    confusion: IntArray | None = None
+    reliability: list[tuple[float, float, int]] = field(default_factory=list)
+    scatter: dict[str, FloatArray] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    created: str = ""
+    version: str = ""

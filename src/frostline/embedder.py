@@ -1,0 +1,246 @@
+"""TextEmbedder: table rendering, backbone, pooling, fusion and store as one scikit-learn transformer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import Tags
+
+from frostline._progress import check_progress
+from frostline.backbones import check_pooling, resolve, resolve_layers
+from frostline.contracts import FUSIONS, Backbone, BackboneSpec, Layer, Tap
+from frostline.errors import UserError, nearest
+from frostline.extraction import Extractor, Features
+from frostline.numerics.fusion import fuse
+from frostline.store import Store
+from frostline.tables import pick_columns, render_rows, to_rows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Rendered", "TextEmbedder", "read_input", "remember_columns"]
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """Input as rows and as the strings that a backbone reads."""
+
+    table: pa.Table
+    texts: list[str]
+
+
+class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Turn strings or table rows into fused hidden states of a frozen language model.
+
+    Parameters
+    ----------
+    backbone : str, default="minilm"
+        ``"minilm"``, a local model folder, or a hub name ``"org/name"``.
+    layers : int, str or list, default="final"
+        ``0`` = token embeddings; ``L`` in 1..n = residual stream after block L; ``"final"`` = after the final norm;
+        negative counts from n; ``"all"`` = 0..n-1 and ``"final"``.
+    pooling : str, default="recipe"
+        ``"recipe"`` = what the model's own configuration says, else ``"mean"``, ``"max"``, ``"first_token"``,
+        ``"last_token"`` or ``"weighted_mean"``.
+    fusion : {"concat", "mean", "max"}, default="concat"
+        How several layers become one vector.
+    template : str, default=None
+        How a row becomes a string: ``"{title}: {text}"``, ``"json"``, or None = the text itself where there is one
+        column and JSON with names where there are several.
+    max_length : int, default=None
+        Window in tokens; None = the model's own.
+    overflow : {"truncate", "chunk", "error"}, default="truncate"
+        What happens to longer texts: cut and counted, read in several windows, or refused.
+    precision : str, default="exact"
+        ``"exact"`` (fp32), ``"fast"``, or a dtype.
+    device : str, default="auto"
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"mps"``.
+    store : str, path or None, default="default"
+        Folder of the feature store; None = none.
+    progress : "auto" or bool, default="auto"
+        Whether a bar is shown on stderr.
+    number_format : str, default="plain"
+        How numbers are written: ``"plain"``, ``"rounded(k)"``, ``"scientific"``, ``"digits"``.
+
+    Attributes
+    ----------
+    layers_ : list
+        The layers taken, explicit.
+    n_features_in_ : int
+        Number of input columns.
+    feature_names_in_ : ndarray of str
+        Their names, where the input has names.
+
+    Examples
+    --------
+    >>> from frostline import TextEmbedder
+    >>> TextEmbedder(layers=[3, "final"]).fit_transform(["a fine film", "a dull one"]).shape  # doctest: +SKIP
+    (2, 768)
+    """
+
+    def __init__(
+        self,
+        backbone: str = "minilm",
+        *,
+        layers: Any = "final",
+        pooling: str = "recipe",
+        fusion: str = "concat",
+        template: str | None = None,
+        max_length: int | None = None,
+        overflow: str = "truncate",
+        precision: str = "exact",
+        device: str = "auto",
+        store: Any = "default",
+        progress: Any = "auto",
+        number_format: str = "plain",
+    ) -> None:
+        self.backbone = backbone
+        self.layers = layers
+        self.pooling = pooling
+        self.fusion = fusion
+        self.template = template
+        self.max_length = max_length
+        self.overflow = overflow
+        self.precision = precision
+        self.device = device
+        self.store = store
+        self.progress = progress
+        self.number_format = number_format
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Check every parameter and remember the input's columns; nothing is trained and nothing runs.
+
+        Parameters
+        ----------
+        X : strings, frame, or rows of shape (n_samples, n_columns)
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        remember_columns(self, self.render(X).table, X)
+        self._learn()
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.float32]:
+        """Embed and fuse.
+
+        Parameters
+        ----------
+        X : strings, frame, or rows of shape (n_samples, n_columns)
+
+        Returns
+        -------
+        float32 array of shape (n_samples, n_features)
+        """
+        return self.fuse(self.features(X))
+
+    def embed_layers(self, X: Any) -> NDArray[np.float32]:
+        """Embed without fusion; shape (n_samples, n_layers, D)."""
+        return self.features(X).vectors
+
+    def features(self, X: Any) -> Features:
+        """Embed and say what was done: vectors of each layer, digests, truncation, counts."""
+        return self.extractor()(self.render(X).texts)
+
+    def fuse(self, features: Features) -> NDArray[np.float32]:
+        """Join the layers of `features` into shape (n_samples, n_features)."""
+        self._check_fusion()
+        return fuse(features.vectors, self.fusion)
+
+    def render(self, X: Any) -> Rendered:
+        """Turn rows into the strings that the backbone reads."""
+        return read_input(self, X, self.template, self.number_format)
+
+    def extractor(self) -> Extractor:
+        """The backbone, its taps and the store, ready to run; every parameter is checked here."""
+        self._check_fusion()
+        check_progress(self.progress)
+        backbone, taps = self._taps()
+        return Extractor(
+            backbone,
+            taps,
+            max_length=self.max_length,
+            overflow=self.overflow,
+            prompt=backbone.recipe.prompt if self.pooling == "recipe" else "",
+            store=None if self.store is None else Store(self.store),
+            progress=self.progress,
+        )
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """Names such as ``layer3_17``; with mean or max fusion ``fused_17``.
+
+        Parameters
+        ----------
+        input_features : ignored
+        """
+        backbone, taps = self._taps()
+        blocks = [f"layer{tap.layer}" for tap in taps] if self.fusion == "concat" else ["fused"]
+        return np.array([f"{block}_{i}" for block in blocks for i in range(backbone.dim)], dtype=object)
+
+    def _learn(self) -> None:
+        self.layers_: list[Layer] = [tap.layer for tap in self.extractor().taps]
+
+    def _check_fusion(self) -> None:
+        if self.fusion not in FUSIONS:
+            raise UserError(
+                f"Unknown fusion {self.fusion!r}. Allowed: {', '.join(map(repr, FUSIONS))}.",
+                hint=nearest(str(self.fusion), FUSIONS) or None,
+            )
+
+    def _taps(self) -> tuple[Backbone, list[Tap]]:
+        if self.pooling != "recipe":
+            check_pooling(self.pooling)
+        backbone = resolve(BackboneSpec(self.backbone, self.precision, self.device))
+        layers = resolve_layers(self.layers, backbone.n_layers, f"backbone {self.backbone!r}")
+        if self.pooling == "recipe":
+            recipe = backbone.recipe
+            return backbone, [Tap(layer, recipe.pooling, recipe.normalize) for layer in layers]
+        return backbone, [Tap(layer, self.pooling) for layer in layers]
+
+    def __sklearn_tags__(self) -> Tags:
+        return text_tags(super().__sklearn_tags__(), requires_fit=False)
+
+
+def text_tags(tags: Tags, *, requires_fit: bool = True) -> Tags:
+    """Tell scikit-learn what is accepted: strings, categories, missing values; numbers are read as text."""
+    tags.input_tags.string = True
+    tags.input_tags.categorical = True
+    tags.input_tags.allow_nan = True
+    tags.requires_fit = requires_fit
+    return tags
+
+
+def remember_columns(estimator: Any, table: pa.Table, X: Any) -> None:
+    """Set scikit-learn's `n_features_in_` and, for named input, `feature_names_in_`."""
+    estimator.n_features_in_ = table.num_columns
+    if hasattr(X, "columns") or hasattr(X, "column_names"):
+        estimator.feature_names_in_ = np.array(table.column_names, dtype=object)
+    elif hasattr(estimator, "feature_names_in_"):
+        del estimator.feature_names_in_
+
+
+def read_input(estimator: Any, X: Any, template: str | None, number_format: str) -> Rendered:
+    """Turn what a user passes into rows and strings, in the columns that `estimator` was fitted on.
+
+    Raises
+    ------
+    UserError
+        Columns are missing, or their number differs from that of the fit.
+    """
+    table = to_rows(X)
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is not None and (hasattr(X, "columns") or hasattr(X, "column_names")):
+        table = pick_columns(table, list(names))
+    expected = getattr(estimator, "n_features_in_", table.num_columns)
+    if table.num_columns != expected:
+        raise UserError(
+            f"X has {table.num_columns} features, but {type(estimator).__name__} is expecting {expected} features as input.",
+            hint="pass the same columns as in fit, in the same order",
+        )
+    return Rendered(table, render_rows(table, template=template, number_format=number_format))

@@ -1,0 +1,21 @@
+"""Engines run jobs on whole tables; this one runs them on this machine."""
+
+from frostline.engines.apply import embed_table, evaluate_table, forecast_embed, forecast_predict, predict_table
+from frostline.engines.health import doctor
+from frostline.engines.fit import FitResult, fit_table, forecast_fit
+from frostline.engines.options import EmbedOptions, FitOptions, InputOptions
+
+__all__ = [
+    "EmbedOptions",
+    "FitOptions",
+    "FitResult",
+    "InputOptions",
+    "doctor",
+    "embed_table",
+    "evaluate_table",
+    "fit_table",
+    "forecast_embed",
+    "forecast_fit",
+    "forecast_predict",
+    "predict_table",
+]

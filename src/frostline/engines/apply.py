@@ -1,0 +1,185 @@
+"""Jobs that use what was trained: predict, evaluate, embed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from frostline.contracts import EmbedStats
+from frostline.embedder import TextEmbedder
+from frostline.engines.inputs import build_embedder, column_values, input_columns, target_values
+from frostline.engines.options import EmbedOptions, InputOptions
+from frostline.engines.scores import LEVEL, judge
+from frostline.errors import ArtifactError, UserError
+from frostline.estimators import TextClassifier, TextRegressor, load
+from frostline.extraction import Forecast
+from frostline.tables import pick_columns, read_table, write_predictions, write_vectors
+
+__all__ = ["embed_table", "evaluate_table", "forecast_embed", "forecast_predict", "predict_table"]
+
+
+def predict_table(
+    folder: str | Path,
+    data: str | Path,
+    *,
+    out: str | Path,
+    proba: bool = False,
+    interval: float | None = None,
+    store: Any = "default",
+    device: str = "auto",
+    progress: Any = "auto",
+) -> EmbedStats:
+    """Predict every row of a file, in its order.
+
+    Parameters
+    ----------
+    folder : path
+        Artifact of a fit.
+    data : path
+        Rows with the columns of the fit.
+    out : path
+        ``.csv``, ``.parquet`` or ``.jsonl``: `prediction`, and as asked `proba_<label>` or `lower` and `upper`.
+    proba : bool, default=False
+        Class probabilities as well.
+    interval : float, optional
+        Level of prediction intervals, between 0 and 1.
+    store, device, progress
+        As in :func:`frostline.load`.
+
+    Returns
+    -------
+    EmbedStats
+
+    Raises
+    ------
+    UserError
+        Missing columns, or something that this kind of predictor does not give.
+    """
+    estimator = load(folder, store=store, device=device, progress=progress)
+    if proba and not hasattr(estimator, "predict_proba"):
+        raise UserError(f"--proba: {folder} predicts numbers or has a head without probabilities.", hint="leave it out")
+    if interval is not None and not isinstance(estimator, TextRegressor):
+        raise UserError(f"--interval: {folder} is a classifier; intervals are for numbers.", hint="use --proba")
+    features = estimator.extract(read_table(data))
+    columns: dict[str, Any] = {"prediction": estimator.predict_features(features)}
+    if proba:
+        values = estimator.proba_features(features)
+        columns |= {f"proba_{label}": values[:, i] for i, label in enumerate(estimator.classes_)}
+    if interval is not None:
+        columns["lower"], columns["upper"] = estimator.intervals_.interval(columns["prediction"], interval)
+    write_predictions(out, columns)
+    return features.stats
+
+
+def evaluate_table(
+    folder: str | Path,
+    data: str | Path,
+    *,
+    store: Any = "default",
+    device: str = "auto",
+    progress: Any = "auto",
+) -> dict[str, Any]:
+    """Score a saved predictor on a file that has the target column of the fit.
+
+    Returns
+    -------
+    dict
+        ``metrics``, and ``n_rows``, ``n_embedded``, ``n_truncated``; `metrics` as in :class:`FitReport`.
+
+    Raises
+    ------
+    UserError
+        Missing columns, or labels that the predictor never saw.
+    """
+    estimator = load(folder, store=store, device=device, progress=progress)
+    target = estimator.target_
+    if target is None:
+        raise ArtifactError(
+            f"{folder} was saved from Python and does not know its target column.",
+            hint="use frostline.load and score in Python",
+        )
+    table = read_table(data)
+    y = target_values(table, target, str(data))
+    if isinstance(estimator, TextClassifier) and (
+        strange := sorted({str(v) for v in y} - {str(c) for c in estimator.classes_})
+    ):
+        raise UserError(
+            f"{len(strange)} labels in {data} were not in training: {', '.join(strange[:5])}. "
+            f"Known: {', '.join(str(c) for c in estimator.classes_[:10])}.",
+            hint="fit again with rows of these classes, or leave such rows out",
+        )
+    y = (
+        y.astype(estimator.classes_.dtype)
+        if isinstance(estimator, TextClassifier)
+        else estimator.check_target(y, len(y))
+    )
+    features = estimator.extract(table)
+    judgement = judge(estimator, features, y, np.zeros(len(y), dtype=bool), {})
+    stats = features.stats
+    return {
+        "metrics": judgement.metrics,
+        "interval": LEVEL if isinstance(estimator, TextRegressor) else None,
+        "n_rows": stats.n_rows,
+        "n_embedded": stats.n_embedded,
+        "n_truncated": stats.n_truncated,
+    }
+
+
+def embed_table(
+    data: str | Path,
+    *,
+    out: str | Path,
+    inputs: InputOptions | None = None,
+    embedding: EmbedOptions | None = None,
+    per_layer: bool = False,
+) -> tuple[EmbedStats, int]:
+    """Embed every row of a file.
+
+    Parameters
+    ----------
+    data : path
+    out : path
+        ``.npy`` of shape (n, F), or ``.parquet`` with `id` and `vector`.
+    inputs : InputOptions, optional
+    embedding : EmbedOptions, optional
+    per_layer : bool, default=False
+        Keep the layers apart: shape (n, L, D), ``.npy`` only.
+
+    Returns
+    -------
+    EmbedStats
+    int
+        Width of the vectors.
+    """
+    inputs = inputs or InputOptions()
+    embedder, table, ids = _embed_inputs(data, inputs, embedding or EmbedOptions())
+    if per_layer and Path(out).suffix != ".npy":
+        raise UserError(f"--per-layer writes an array of shape (n, layers, width), got {out}.", hint="give a .npy file")
+    features = embedder.extractor()(embedder.render(table).texts)
+    vectors = features.vectors if per_layer else embedder.fuse(features)
+    write_vectors(out, ids, vectors)
+    return features.stats, int(vectors.shape[-1])
+
+
+def _embed_inputs(data: str | Path, inputs: InputOptions, embedding: EmbedOptions) -> tuple[Any, Any, list[Any]]:
+    table = read_table(data)
+    columns = input_columns(table, inputs, (None, inputs.id))
+    ids = column_values(table, inputs.id) if inputs.id else list(range(table.num_rows))
+    return build_embedder(embedding, inputs), pick_columns(table, columns), ids
+
+
+def forecast_embed(
+    data: str | Path, *, inputs: InputOptions | None = None, embedding: EmbedOptions | None = None
+) -> Forecast:
+    """Say what :func:`embed_table` would do."""
+    embedder, table, _ = _embed_inputs(data, inputs or InputOptions(), embedding or EmbedOptions())
+    return embedder.extractor().forecast(embedder.render(table).texts)
+
+
+def forecast_predict(folder: str | Path, data: str | Path, *, store: Any = "default", device: str = "auto") -> Forecast:
+    """Say what :func:`predict_table` would do."""
+    estimator = load(folder, store=store, device=device, progress=False)
+    embedder: TextEmbedder = estimator.embedder_
+    return embedder.extractor().forecast(embedder.render(read_table(data)).texts)

@@ -1,0 +1,228 @@
+"""The main job: a table in; a trained, judged, saved predictor out."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frostline._version import __version__
+from frostline.artifacts import check_place
+from frostline.baselines import run_baselines
+from frostline.contracts import EmbedStats, FitReport, LayerScore
+from frostline.embedder import TextEmbedder
+from frostline.engines.data import FitRows, Split, group_rows, make_split, read_rows
+from frostline.engines.inputs import build_embedder
+from frostline.engines.options import EmbedOptions, FitOptions, InputOptions
+from frostline.engines.scores import Judgement, judge, judge_folds, layer_scores
+from frostline.errors import UserError
+from frostline.estimators import TextClassifier, TextRegressor
+from frostline.estimators.saving import describe_choice
+from frostline.extraction import Features, Forecast
+from frostline.reports import to_json, to_text
+from frostline.splits import overlap
+
+__all__ = ["FitResult", "fit_table", "forecast_fit"]
+
+
+@dataclasses.dataclass(frozen=True)
+class FitResult:
+    """A trained predictor and how it was judged.
+
+    Attributes
+    ----------
+    estimator : TextClassifier or TextRegressor
+    report : FitReport
+    folder : Path
+        Where it was saved.
+    """
+
+    estimator: Any
+    report: FitReport
+    folder: Path
+
+    def to_text(self) -> str:
+        """The report for a terminal."""
+        return to_text(self.report, str(self.folder))
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as a JSON-able dict, with `artifact` and `report` (the HTML file)."""
+        return {**to_json(self.report), "artifact": str(self.folder), "report": str(self.folder / "report.html")}
+
+
+def fit_table(
+    train: str | Path,
+    *,
+    options: FitOptions,
+    out: str | Path,
+    inputs: InputOptions | None = None,
+    embedding: EmbedOptions | None = None,
+) -> FitResult:
+    """Train a predictor on a table, judge it beside its baselines and save it.
+
+    Parameters
+    ----------
+    train : path
+        CSV, JSONL or Parquet.
+    options : FitOptions
+        Target, split, head.
+    out : path
+        Folder of the artifact.
+    inputs : InputOptions, optional
+        Input columns; default: all but target, id and group.
+    embedding : EmbedOptions, optional
+        Backbone, layers, store.
+
+    Returns
+    -------
+    FitResult
+
+    Raises
+    ------
+    UserError
+        Anything in the files or options that cannot be used; checked before the backbone runs.
+    """
+    began = time.perf_counter()
+    job = _Job.prepare(train, options, inputs or InputOptions(), embedding or EmbedOptions())
+    check_place(Path(out).expanduser())
+    features = job.embedder.extractor()(job.texts)
+    judgement = job.judge(features)
+    estimator = job.final_estimator(features)
+    estimator.target_ = options.target
+    report = job.report(estimator, features, judgement, began)
+    estimator.save(out, report)
+    return FitResult(estimator, report, Path(out))
+
+
+def forecast_fit(
+    train: str | Path,
+    *,
+    options: FitOptions,
+    inputs: InputOptions | None = None,
+    embedding: EmbedOptions | None = None,
+) -> Forecast:
+    """Say what :func:`fit_table` would do: rows, distinct texts, tokens, estimated seconds and disk."""
+    job = _Job.prepare(train, options, inputs or InputOptions(), embedding or EmbedOptions())
+    return job.embedder.extractor().forecast(job.texts)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Job:
+    """Everything that is known before the backbone runs."""
+
+    rows: FitRows
+    options: FitOptions
+    embedder: TextEmbedder
+    texts: list[str]
+    groups: NDArray[np.intp]
+    folds: list[Split]
+    how: str
+    overlapping: NDArray[np.bool_]
+
+    @classmethod
+    def prepare(cls, train: str | Path, options: FitOptions, inputs: InputOptions, embedding: EmbedOptions) -> _Job:
+        rows = read_rows(train, options, inputs)
+        embedder = build_embedder(embedding, inputs)
+        texts = embedder.render(rows.table).texts
+        groups = group_rows(rows, texts)
+        folds, how = make_split(rows, groups, options)
+        test = folds[0][1] if rows.has_test_file else np.empty(0, dtype=np.intp)
+        shared = overlap([texts[i] for i in folds[0][0]], [texts[i] for i in test])
+        if shared.any() and options.on_overlap == "error":
+            raise UserError(
+                f"{shared.sum()} of {len(test)} test rows also stand in the training file (the first: test row "
+                f"{np.flatnonzero(shared)[0] + 1}).",
+                hint="remove them from one of the files, or use --on-overlap report",
+            )
+        job = cls(rows, options, embedder, texts, groups, folds, how, shared)
+        job.new_estimator()._check_params()
+        job.new_estimator().check_target(rows.y[folds[0][0]], len(folds[0][0]))
+        return job
+
+    def new_estimator(self) -> TextClassifier | TextRegressor:
+        kind = TextClassifier if self.rows.task == "classification" else TextRegressor
+        return kind(
+            features=self.options.features, head=self.options.head, embedder=self.embedder, seed=self.options.seed
+        )
+
+    def fitted(self, features: Features, rows: NDArray[np.intp]) -> TextClassifier | TextRegressor:
+        """Train on some of the rows, whose features are there already."""
+        estimator = self.new_estimator()
+        estimator.prepare(self.rows.table)
+        return estimator.fit_features(features.take(rows), self.rows.y[rows], self.groups[rows])
+
+    def judge(self, features: Features) -> Judgement:
+        """Score on the test part, or on each fold in turn."""
+        found = []
+        for train, test in self.folds:
+            estimator = self.fitted(features, train)
+            shared = self.overlapping if self.rows.has_test_file else np.zeros(len(test), dtype=bool)
+            baselines = run_baselines(
+                self.rows.task,
+                [self.texts[i] for i in train],
+                self.rows.y[train],
+                [self.texts[i] for i in test],
+                self.rows.y[test],
+                self.rows.table.take(train),
+                self.rows.table.take(test),
+                seed=self.options.seed,
+                groups=self.groups[train],
+            )
+            found.append(judge(estimator, features.take(test), self.rows.y[test], shared, baselines))
+        return judge_folds(found)
+
+    def final_estimator(self, features: Features) -> TextClassifier | TextRegressor:
+        """Train the model that is saved: on the training part, with refit or cross-validation on all rows."""
+        everything = self.options.refit or self.options.cv is not None
+        return self.fitted(features, np.arange(len(self.rows.y)) if everything else self.folds[0][0])
+
+    def report(
+        self, estimator: TextClassifier | TextRegressor, features: Features, judgement: Judgement, began: float
+    ) -> FitReport:
+        """Gather what a reader must know."""
+        train = self.folds[0][0] if self.options.cv is None else np.arange(len(self.rows.y))
+        scores, metric = layer_scores(
+            self.rows.task,
+            features.take(train),
+            estimator.layers_,
+            self.rows.y[train],
+            self.groups[train],
+            self.options.seed,
+        )
+        total = time.perf_counter() - began
+        return FitReport(
+            task=self.rows.task,
+            title=self.rows.title,
+            target=self.options.target,
+            split=self.how,
+            n_train=len(train),
+            n_test=sum(len(test) for _, test in self.folds),
+            chosen=describe_choice(estimator),
+            embed=features.stats,
+            overlap=int(self.overlapping.sum()),
+            seconds={"embed": features.stats.seconds, "fit": total - features.stats.seconds, "total": total},
+            layer_scores=[LayerScore(str(layer), score, std) for layer, score, std in scores],
+            layer_metric=metric,
+            notes=self._notes(features.stats),
+            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            version=__version__,
+            **judgement.as_report(),
+        )
+
+    def _notes(self, stats: EmbedStats) -> list[str]:
+        notes = []
+        if stats.n_truncated:
+            notes.append(
+                f"{stats.n_truncated} of {stats.n_rows} rows were longer than the window and were cut: "
+                "use --max-length, or --overflow chunk to read all of them."
+            )
+        if self.options.refit:
+            notes.append(
+                "The saved model was trained on the test part as well (--refit), after it was judged without it."
+            )
+        return notes

@@ -1,0 +1,145 @@
+"""Tables to the columns a job reads: input, target, groups, ids."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from frostline.contracts import Task
+from frostline.embedder import TextEmbedder
+from frostline.engines.options import EmbedOptions, InputOptions
+from frostline.errors import UserError, nearest
+from frostline.tables import pick_columns
+
+__all__ = ["build_embedder", "column_values", "infer_task", "input_columns", "split_names", "target_values"]
+
+MAX_CLASSES = 20
+"""Whole numbers with at most this many distinct values are labels under ``task="auto"``."""
+
+
+def split_names(names: Sequence[str]) -> list[str]:
+    """Column names given several times, comma-separated, or both."""
+    return [part.strip() for name in names for part in name.split(",") if part.strip()]
+
+
+def input_columns(table: pa.Table, options: InputOptions, without: Sequence[str | None]) -> list[str]:
+    """Choose the columns that the backbone reads.
+
+    Parameters
+    ----------
+    table : pa.Table
+    options : InputOptions
+    without : sequence of str or None
+        Target, id and group: left out where no columns are named.
+
+    Raises
+    ------
+    UserError
+        More than one of text, template and columns; unknown columns; no column left; the target among them.
+    """
+    named = [name for name in ("text", "template", "columns") if getattr(options, name)]
+    if len(named) > 1:
+        raise UserError(f"Both {' and '.join('--' + name for name in named)} are given; allowed is one of them.")
+    if options.text:
+        chosen = [options.text]
+    elif options.columns:
+        chosen = list(options.columns)
+    elif options.template and options.template != "json":
+        chosen = template_fields(options.template)
+    else:
+        chosen = [name for name in table.column_names if name not in without]
+    pick_columns(table, [name for name in (*chosen, *without) if name is not None])
+    if not chosen:
+        raise UserError(
+            f"No input column is left beside the target: the table has {', '.join(table.column_names)}.",
+            hint="add columns, or name the input with --text or --columns",
+        )
+    if leak := [name for name in chosen if name == without[0]]:
+        raise UserError(f"The target {leak[0]!r} is among the input columns.", hint="leave it out of the input")
+    return chosen
+
+
+def template_fields(template: str) -> list[str]:
+    """Columns that a template names, each once, in order; malformed templates are left to the renderer."""
+    try:
+        fields = [field for _, field, _, _ in string.Formatter().parse(template) if field]
+    except ValueError as error:
+        raise UserError(f"The template {template!r} is malformed: {error}.", hint="write columns as {name}") from error
+    return list(dict.fromkeys(fields))
+
+
+def build_embedder(options: EmbedOptions, inputs: InputOptions) -> TextEmbedder:
+    """Make the embedder of a job; ``--columns`` means JSON with names even for a single column."""
+    return TextEmbedder(
+        options.backbone,
+        layers=options.layers,
+        pooling=options.pooling,
+        fusion=options.fusion,
+        template=inputs.template or ("json" if inputs.columns else None),
+        max_length=options.max_length,
+        overflow=options.overflow,
+        precision=options.precision,
+        device=options.device,
+        store=options.store,
+        progress=options.progress,
+        number_format=inputs.number_format,
+    )
+
+
+def column_values(table: pa.Table, name: str) -> list[Any]:
+    """Values of a column as Python objects."""
+    values: list[Any] = pick_columns(table, [name]).column(0).to_pylist()
+    return values
+
+
+def target_values(table: pa.Table, name: str, where: str) -> NDArray[Any]:
+    """Values of the target column.
+
+    Raises
+    ------
+    UserError
+        Unknown column, missing values, or values that are neither text, numbers nor booleans.
+    """
+    values = column_values(table, name)
+    missing = [i for i, v in enumerate(values) if v is None or v == "" or (isinstance(v, float) and np.isnan(v))]
+    if missing:
+        raise UserError(
+            f"{len(missing)} of {len(values)} rows of {where} have no target in {name!r}; the first is row {missing[0] + 1}.",
+            hint="drop those rows or fill their targets",
+        )
+    kinds = {type(v) for v in values}
+    if odd := [kind.__name__ for kind in kinds if kind not in (str, int, float, bool)]:
+        raise UserError(
+            f"The target column {name!r} holds {', '.join(odd)} values; allowed are text, numbers and booleans."
+        )
+    return np.array(values, dtype=object if kinds == {str} else None)
+
+
+def infer_task(y: NDArray[Any], asked: str) -> Task:
+    """Decide between classification and regression.
+
+    Text and booleans are labels. Numbers are labels where they are at most 20 distinct whole numbers, each in two rows
+    on average, else targets.
+
+    Raises
+    ------
+    UserError
+        An unknown task, or regression on text.
+    """
+    allowed = ("auto", "classification", "regression")
+    if asked not in allowed:
+        raise UserError(f"Unknown task {asked!r}. Allowed: {', '.join(allowed)}.", hint=nearest(asked, allowed) or None)
+    numbers = y.dtype.kind in "iuf"
+    if asked == "regression" and not numbers:
+        raise UserError(f"The target is not a number (its first value is {y[0]!r}), so it cannot be regressed.")
+    if asked != "auto":
+        return "regression" if asked == "regression" else "classification"
+    distinct = np.unique(y)
+    whole = numbers and bool(np.all(distinct == np.floor(distinct.astype(np.float64))))
+    few = len(distinct) <= MAX_CLASSES and 2 * len(distinct) <= len(y)
+    return "regression" if numbers and not (whole and few and y.dtype.kind != "f") else "classification"

@@ -1,0 +1,94 @@
+"""What a job on a table is told: which columns, which backbone, how to judge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["EmbedOptions", "FitOptions", "InputOptions"]
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """Which columns become the string that a backbone reads.
+
+    Parameters
+    ----------
+    text : str, optional
+        One text column, read as it is.
+    template : str, optional
+        A template over columns, such as ``"{title}: {body}"``.
+    columns : sequence of str
+        Columns to write as JSON with names.
+    id : str, optional
+        Column of row ids: kept out of the input, carried to the output, never split between training and test.
+    number_format : str, default="plain"
+        How numbers are written.
+
+    Notes
+    -----
+    With none of `text`, `template` and `columns`, all columns but the target, id and group are used: the text itself where
+    only one is left, else JSON with names.
+    """
+
+    text: str | None = None
+    template: str | None = None
+    columns: Sequence[str] = ()
+    id: str | None = None
+    number_format: str = "plain"
+
+
+@dataclass(frozen=True)
+class EmbedOptions:
+    """Which backbone, which layers, which store; the keywords of :class:`frostline.TextEmbedder`."""
+
+    backbone: str = "minilm"
+    layers: Any = "final"
+    pooling: str = "recipe"
+    fusion: str = "concat"
+    max_length: int | None = None
+    overflow: str = "truncate"
+    precision: str = "exact"
+    device: str = "auto"
+    store: Any = "default"
+    progress: Any = "auto"
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How a predictor is trained and judged.
+
+    Parameters
+    ----------
+    target : str
+        Column to predict.
+    test : str, optional
+        File of test rows, used as given.
+    test_size : float, default=0.2
+        Share of rows held out where no test file is given.
+    cv : int, optional
+        Number of folds; instead of a test part.
+    refit : bool, default=False
+        Train the saved model on the test part as well, after it was judged.
+    group : str, optional
+        Column whose values are never split between training and test.
+    task : {"auto", "classification", "regression"}, default="auto"
+    head : str or estimator, default="linear"
+    features : str, default="embedding"
+    seed : int, default=0
+    on_overlap : {"report", "error"}, default="report"
+        What happens when rows of the test file also stand in the training file.
+    """
+
+    target: str
+    test: str | None = None
+    test_size: float = 0.2
+    cv: int | None = None
+    refit: bool = False
+    group: str | None = None
+    task: str = "auto"
+    head: Any = "linear"
+    features: str = "embedding"
+    seed: int = 0
+    on_overlap: str = "report"

@@ -1,0 +1,156 @@
+"""Judge a fitted estimator on rows that it has not seen."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frostline.contracts import Layer
+from frostline.estimators import TextClassifier, TextRegressor
+from frostline.extraction import Features
+from frostline.heads import fit_head, make_head
+from frostline.numerics.metrics import classification_metrics, confusion, regression_metrics, reliability_bins
+
+__all__ = ["LEVEL", "Judgement", "judge", "judge_folds", "layer_scores"]
+
+LEVEL = 0.9
+"""Nominal coverage of the intervals in every report."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """Scores and what plots need; see :class:`frostline.contracts.FitReport` for the fields."""
+
+    metrics: dict[str, float]
+    baselines: dict[str, dict[str, float]]
+    metrics_without_overlap: dict[str, float] | None = None
+    metrics_std: dict[str, float] | None = None
+    labels: list[str] = dataclasses.field(default_factory=list)
+    confusion: NDArray[Any] | None = None
+    reliability: list[tuple[float, float, int]] = dataclasses.field(default_factory=list)
+    scatter: dict[str, NDArray[Any]] = dataclasses.field(default_factory=dict)
+    certainty: NDArray[Any] | None = None
+
+    def as_report(self) -> dict[str, Any]:
+        """The fields that a report takes over."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        del fields["certainty"]
+        return fields
+
+
+def judge(
+    estimator: TextClassifier | TextRegressor,
+    features: Features,
+    y: NDArray[Any],
+    shared: NDArray[np.bool_],
+    baselines: dict[str, dict[str, float]],
+) -> Judgement:
+    """Score on test rows; rows in `shared` also stand in training, and the score without them is given too."""
+    judge_task = _judge_classes if isinstance(estimator, TextClassifier) else _judge_numbers
+    whole = judge_task(estimator, features, y, baselines)
+    if not shared.any() or shared.all():
+        return whole
+    rest = np.flatnonzero(~shared)
+    return dataclasses.replace(
+        whole, metrics_without_overlap=judge_task(estimator, features.take(rest), y[rest], baselines).metrics
+    )
+
+
+def _judge_classes(
+    estimator: Any, features: Features, y: NDArray[Any], baselines: dict[str, dict[str, float]]
+) -> Judgement:
+    classes = estimator.classes_
+    if hasattr(estimator, "predict_proba"):
+        proba = estimator.proba_features(features)
+        certainty, right = proba.max(1), classes[proba.argmax(1)] == y
+        return Judgement(
+            metrics=classification_metrics(y, proba, classes),
+            baselines=baselines,
+            labels=[str(label) for label in classes],
+            confusion=confusion(y, classes[proba.argmax(1)], classes),
+            reliability=reliability_bins(certainty, right),
+            certainty=np.column_stack([certainty, right]),
+        )
+    predicted = estimator.predict_features(features)
+    # One-hot "probabilities" of a head that gives none would make log loss and calibration error look measured.
+    hard = classification_metrics(y, (predicted[:, None] == classes[None, :]).astype(np.float64), classes)
+    return Judgement(
+        metrics={name: hard[name] for name in ("accuracy", "macro_f1")},
+        baselines=baselines,
+        labels=[str(label) for label in classes],
+        confusion=confusion(y, predicted, classes),
+    )
+
+
+def _judge_numbers(
+    estimator: Any, features: Features, y: NDArray[Any], baselines: dict[str, dict[str, float]]
+) -> Judgement:
+    y = y.astype(np.float64)
+    predicted = estimator.predict_features(features)
+    lower, upper = estimator.intervals_.interval(predicted, LEVEL)
+    return Judgement(
+        metrics=regression_metrics(y, predicted, lower, upper),
+        baselines=baselines,
+        scatter={"y_true": y, "y_pred": predicted, "lower": lower, "upper": upper},
+    )
+
+
+def judge_folds(folds: Sequence[Judgement]) -> Judgement:
+    """Join the folds of a cross-validation: mean and standard deviation of scores, all rows in the plots."""
+    if len(folds) == 1:
+        return folds[0]
+    names = folds[0].baselines
+    certainty = [fold.certainty for fold in folds if fold.certainty is not None]
+    joined = np.concatenate(certainty) if certainty else None
+    same = all(fold.labels == folds[0].labels for fold in folds)
+    counts = [fold.confusion for fold in folds if fold.confusion is not None]
+    return Judgement(
+        metrics=_over([fold.metrics for fold in folds], np.mean),
+        metrics_std=_over([fold.metrics for fold in folds], np.std),
+        baselines={name: _over([fold.baselines[name] for fold in folds], np.mean) for name in names},
+        labels=folds[0].labels if same else [],
+        confusion=np.sum(counts, axis=0) if counts and same else None,
+        reliability=[] if joined is None else reliability_bins(joined[:, 0], joined[:, 1].astype(bool)),
+        scatter={key: np.concatenate([fold.scatter[key] for fold in folds]) for key in folds[0].scatter},
+    )
+
+
+def _over(metrics: Sequence[Mapping[str, float]], function: Any) -> dict[str, float]:
+    return {name: float(function([fold[name] for fold in metrics])) for name in metrics[0]}
+
+
+def layer_scores(
+    task: str, features: Features, layers: Sequence[Layer], y: NDArray[Any], groups: NDArray[Any], seed: int
+) -> tuple[list[tuple[Layer, float, float]], str]:
+    """Score each layer alone by cross-validation of a linear head on training rows.
+
+    Returns
+    -------
+    list of (layer, mean, standard deviation over folds)
+    str
+        Name of the score.
+    """
+    found = []
+    codes = np.unique(y, return_inverse=True)[1] if task == "classification" else y.astype(np.float64)
+    for i, layer in enumerate(layers):
+        head = make_head("linear", task, seed)
+        fit_head(head, features.vectors[:, i], codes, groups)
+        found.append((layer, *_cv_score(head, task, codes, groups)))
+    return found, "accuracy" if task == "classification" else "r2"
+
+
+def _cv_score(head: Any, task: str, y: NDArray[Any], groups: NDArray[Any]) -> tuple[float, float]:
+    """Out-of-fold score of a linear head, its spread taken over tenths of the rows."""
+    parts = np.array_split(np.random.default_rng(0).permutation(len(y)), min(10, len(y)))
+    if task == "classification":
+        right = head.oof_proba_.argmax(1) == y
+        scores = [float(right[part].mean()) for part in parts]
+        return float(right.mean()), float(np.std(scores) / np.sqrt(len(parts)))
+    error = (y - head.oof_pred_) ** 2
+    variance = max(float(np.var(y)), 1e-300)
+    scores = [1 - float(error[part].mean()) / variance for part in parts]
+    return 1 - float(error.mean()) / variance, float(np.std(scores) / np.sqrt(len(parts)))

@@ -1,0 +1,247 @@
+"""What classifier and regressor share: strings or rows in, features of a frozen backbone, a head on top."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from frostline.contracts import FitReport
+from frostline.embedder import Rendered, TextEmbedder, remember_columns, text_tags
+from frostline.errors import ArtifactError, UserError, nearest
+from frostline.extraction import Features
+from frostline.heads import fit_head, make_head
+from frostline.splits import group_ids
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["FEATURES", "TextEstimator"]
+
+FEATURES = ("embedding",)
+"""What a head may learn on."""
+
+
+class TextEstimator(BaseEstimator):  # type: ignore[misc]
+    """Base of :class:`TextClassifier` and :class:`TextRegressor`; see there for the parameters.
+
+    An estimator holds specifications, never a model: backbones live in one bounded cache, so a clone costs nothing and
+    ``set_params(backbone=...)`` followed by ``fit`` uses the new one.
+    """
+
+    _task: str
+
+    def __init__(
+        self,
+        backbone: str = "minilm",
+        *,
+        layers: Any = "final",
+        pooling: str = "recipe",
+        fusion: str = "concat",
+        features: str = "embedding",
+        head: Any = "linear",
+        embedder: TextEmbedder | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.backbone = backbone
+        self.layers = layers
+        self.pooling = pooling
+        self.fusion = fusion
+        self.features = features
+        self.head = head
+        self.embedder = embedder
+        self.seed = seed
+
+    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+        """Embed the rows and train the head; the backbone stays as it is.
+
+        Parameters
+        ----------
+        X : strings, frame, or rows of shape (n_samples, n_columns)
+        y : array of shape (n_samples,)
+        groups : array of shape (n_samples,), optional
+            Rows of one group are never split between training and validation when the head chooses its strength.
+            Rows with the same text never are, with or without groups.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        UserError
+            A parameter, the rows or the targets cannot be used; the message says which and why.
+        """
+        rendered = self.prepare(X)
+        y = self.check_target(y, rendered.table.num_rows)
+        return self.fit_features(self.embedder_.extractor()(rendered.texts), y, groups)
+
+    def prepare(self, X: Any) -> Rendered:
+        """Check the parameters, remember the input's columns and render the rows; nothing runs yet."""
+        self._check_params()
+        self.embedder_ = self._new_embedder()
+        rendered = self.embedder_.render(X)
+        remember_columns(self.embedder_, rendered.table, X)
+        remember_columns(self, rendered.table, X)
+        if rendered.table.num_rows == 0:
+            raise UserError("There are no rows to fit on.")
+        return rendered
+
+    def fit_features(self, features: Features, y: Any, groups: Any = None) -> Self:
+        """Train the head on features that were extracted before, by the embedder of :meth:`prepare`.
+
+        Parameters
+        ----------
+        features : Features
+        y : array of shape (n_samples,)
+        groups : array of shape (n_samples,), optional
+        """
+        y = self.check_target(y, len(features.vectors))
+        if groups is not None and len(groups) != len(y):
+            raise UserError(f"groups has {len(groups)} entries, but there are {len(y)} rows.")
+        extractor = self.embedder_.extractor()
+        self.backbone_ = dict(extractor.backbone.identity)
+        self.layers_ = [tap.layer for tap in extractor.taps]
+        self.n_train_ = len(y)
+        self.target_: str | None = None  # the column's name, where a job on a table knows it
+        keys = [features.keys[:, 0].tolist(), *([list(groups)] if groups is not None else [])]
+        self._fit_head(self.embedder_.fuse(features), y, group_ids(*keys))
+        return self
+
+    def embed(self, X: Any) -> NDArray[np.float32]:
+        """The fused features that the head reads, shape (n_samples, n_features)."""
+        return self.embedder_.fuse(self.extract(X))
+
+    def extract(self, X: Any) -> Features:
+        """Vectors of each layer, digests, truncation and counts, by the backbone of the fit.
+
+        Raises
+        ------
+        ArtifactError
+            The backbone found now is not the one of the fit.
+        """
+        check_is_fitted(self, "head_")
+        extractor = self.embedder_.extractor()
+        check_backbone(self.backbone_, extractor.backbone.identity, self.embedder_.backbone)
+        return extractor(self.embedder_.render(X).texts)
+
+    def save(self, folder: str | Path, report: FitReport | None = None) -> None:
+        """Write the artifact folder: specification, head, card and report; never the backbone.
+
+        Parameters
+        ----------
+        folder : path
+        report : FitReport, optional
+            What the report and card show; None = cross-validation on the training rows.
+        """
+        from frostline.estimators.saving import save_estimator
+
+        check_is_fitted(self, "head_")
+        save_estimator(self, folder, report)
+
+    def check_target(self, y: Any, n_rows: int) -> NDArray[Any]:
+        """Check the targets before anything runs.
+
+        Raises
+        ------
+        UserError
+            Wrong length, missing values, or nothing to learn.
+        """
+        raise NotImplementedError
+
+    def _fit_head(self, Z: NDArray[np.float32], y: NDArray[Any], groups: NDArray[Any]) -> None:
+        raise NotImplementedError
+
+    def _new_head(self) -> Any:
+        return make_head(self.head, self._task, self.seed)
+
+    def _train(self, Z: NDArray[np.float32], y: NDArray[Any], groups: NDArray[Any]) -> Any:
+        head = self._new_head()
+        fit_head(head, Z, y, groups)
+        return head
+
+    def _new_embedder(self) -> TextEmbedder:
+        if self.embedder is not None:
+            embedder: TextEmbedder = clone(self.embedder)
+            return embedder
+        return TextEmbedder(self.backbone, layers=self.layers, pooling=self.pooling, fusion=self.fusion)
+
+    def _check_params(self) -> None:
+        if self.features not in FEATURES:
+            raise UserError(
+                f"Unknown features {self.features!r}. Allowed: {', '.join(map(repr, FEATURES))}.",
+                hint=nearest(str(self.features), FEATURES) or None,
+            )
+        if self.embedder is not None and not isinstance(self.embedder, TextEmbedder):
+            raise UserError(f"embedder must be a TextEmbedder or None, got {type(self.embedder).__name__}.")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int | np.integer) or self.seed < 0:
+            raise UserError(f"seed must be a whole number, 0 or larger, got {self.seed!r}.")
+        self._new_head()  # refuses a head that does not suit before anything runs
+
+    def __sklearn_tags__(self) -> Tags:
+        return text_tags(super().__sklearn_tags__())
+
+
+def missing_rows(y: NDArray[Any]) -> NDArray[np.intp]:
+    """Positions of missing targets: None, NaN, NaT, pandas' NA."""
+    if y.dtype.kind in "fc":
+        return np.flatnonzero(np.isnan(y))
+    if y.dtype.kind in "mM":
+        return np.flatnonzero(np.isnat(y))
+    if y.dtype.kind != "O":
+        return np.empty(0, dtype=np.intp)
+    # Only NaN-like values differ from themselves; pandas' NA answers NA, whose truth is undefined.
+    return np.array([i for i, v in enumerate(y) if v is None or type(v).__name__ == "NAType" or v != v], dtype=np.intp)
+
+
+def target_vector(given: Any, n_rows: int) -> NDArray[Any]:
+    """Turn targets into a 1-D array of the right length without missing values.
+
+    Raises
+    ------
+    UserError
+    """
+    if given is None:
+        raise UserError("y is None, but fit requires y to be passed: the target column is None.")
+    y: NDArray[Any] = np.asarray(given)
+    if y.ndim == 2 and y.shape[1] == 1:
+        import warnings
+
+        from sklearn.exceptions import DataConversionWarning
+
+        warnings.warn("A column-vector y was passed when a 1d array was expected.", DataConversionWarning, stacklevel=3)
+        y = y.ravel()
+    if y.ndim != 1:
+        raise UserError(f"y must be one value a row, got an array of shape {y.shape}.")
+    if len(y) != n_rows:
+        raise UserError(f"X has {n_rows} rows and y has {len(y)}: inconsistent numbers of samples.")
+    if (missing := missing_rows(y)).size:
+        raise UserError(
+            f"{missing.size} of {len(y)} targets are missing (NaN or None), the first in row {missing[0]}.",
+            hint="drop those rows or fill their targets",
+        )
+    return y
+
+
+def check_backbone(fitted: Mapping[str, Any], found: Mapping[str, Any], name: str) -> None:
+    """Refuse a backbone other than the one of the fit.
+
+    Raises
+    ------
+    ArtifactError
+        Naming what differs.
+    """
+    differs = [key for key in fitted if fitted[key] != found.get(key)]
+    if differs:
+        detail = "; ".join(
+            f"{key}: {str(fitted[key])[:12]} at the fit, {str(found.get(key))[:12]} now" for key in differs
+        )
+        raise ArtifactError(
+            f"The backbone {name!r} has drifted since the fit ({detail}), so its vectors would not suit this head.",
+            hint="restore the backbone of the fit, or fit again",
+        )

@@ -1,0 +1,122 @@
+"""TextRegressor: strings or rows to a number, with an interval."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import RegressorMixin
+from sklearn.utils.validation import check_is_fitted
+
+from frostline.errors import UserError
+from frostline.estimators.base import TextEstimator, target_vector
+from frostline.extraction import Features
+from frostline.heads import oof_predict
+from frostline.numerics.metrics import regression_metrics
+from frostline.uncertainty import ResidualIntervals
+
+__all__ = ["TextRegressor"]
+
+
+class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
+    """Predict a number from strings or table rows by the hidden states of a frozen language model.
+
+    Parameters
+    ----------
+    backbone : str, default="minilm"
+        ``"minilm"``, a local model folder, or a hub name ``"org/name"``.
+    layers : int, str or list, default="final"
+        ``0`` = token embeddings; ``L`` = after block L; ``"final"`` = after the final norm; ``"all"``.
+    pooling : str, default="recipe"
+        The model's own recipe, or ``"mean"``, ``"max"``, ``"first_token"``, ``"last_token"``, ``"weighted_mean"``.
+    fusion : {"concat", "mean", "max"}, default="concat"
+        How several layers become one vector.
+    features : {"embedding"}, default="embedding"
+        What the head learns on.
+    head : str or estimator, default="linear"
+        ``"linear"`` (ridge, strength by cross-validation), ``"mlp"`` (the paper's), or any scikit-learn regressor.
+    embedder : TextEmbedder, default=None
+        Overrides `backbone`, `layers`, `pooling` and `fusion`; takes templates, windows and stores as well.
+    seed : int, default=0
+        Of folds and of heads that draw numbers.
+
+    Attributes
+    ----------
+    head_ : estimator
+        The trained head.
+    layers_ : list
+        The layers taken.
+    intervals_ : ResidualIntervals
+        Out-of-fold residuals, from which prediction intervals are made.
+    cv_metrics_ : dict
+        Out-of-fold metrics on the training rows; slightly optimistic, since the strength was chosen on the same folds.
+
+    References
+    ----------
+    Understanding LLM Embeddings for Regression (Tang, Yang and Song, 2024, arXiv 2411.14708): rows as JSON strings,
+    frozen embeddings, a light head. We differ by masking the mean, by a linear default head, and by intervals.
+    """
+
+    _task = "regression"
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """Predict a number a row.
+
+        Parameters
+        ----------
+        X : strings, frame, or rows of shape (n_samples, n_columns)
+
+        Returns
+        -------
+        array of shape (n_samples,)
+        """
+        return self.predict_features(self.extract(X))
+
+    def predict_features(self, features: Features) -> NDArray[np.float64]:
+        """Predict from extracted features."""
+        check_is_fitted(self, "head_")
+        return np.asarray(self.head_.predict(self.embedder_.fuse(features)), dtype=np.float64)
+
+    def predict_interval(self, X: Any, level: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Predict an interval that holds the target with probability `level`.
+
+        Parameters
+        ----------
+        X : strings, frame, or rows of shape (n_samples, n_columns)
+        level : float, default=0.9
+            Between 0 and 1.
+
+        Returns
+        -------
+        lower, upper : arrays of shape (n_samples,)
+        """
+        return self.intervals_.interval(self.predict(X), level)
+
+    def check_target(self, y: Any, n_rows: int) -> NDArray[np.float64]:
+        """Check targets: one finite number a row, not all equal to a label.
+
+        Raises
+        ------
+        UserError
+        """
+        values = target_vector(y, n_rows)
+        if values.dtype.kind not in "fiub":
+            try:
+                values = values.astype(np.float64)
+            except (TypeError, ValueError) as error:
+                raise UserError(
+                    f"The targets are not numbers ({error}).",
+                    hint="use TextClassifier, or --task classification, for labels",
+                ) from error
+        values = values.astype(np.float64)
+        if not np.isfinite(values).all():
+            row = int(np.flatnonzero(~np.isfinite(values))[0])
+            raise UserError(f"Target {row} is {values[row]}: NaN or infinity cannot be learnt.", hint="drop those rows")
+        return values
+
+    def _fit_head(self, Z: NDArray[np.float32], y: NDArray[Any], groups: NDArray[Any]) -> None:
+        self.head_ = self._train(Z, y, groups)
+        oof = oof_predict(self.head_, Z, y, groups, cv=5, seed=self.seed, method="predict")
+        self.intervals_ = ResidualIntervals.from_oof(y, oof)
+        self.cv_metrics_ = regression_metrics(y, oof)

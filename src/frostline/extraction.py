@@ -1,0 +1,374 @@
+"""Texts to one vector per layer, each distinct text through the backbone at most once.
+
+A window of rows is tokenized, its distinct token sequences are addressed and planned into batches, the store answers
+for those it has, and only the others run. Commits fall on the plan's boundaries, so a killed job loses at most one batch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frostline._progress import progress_bar
+from frostline.backbones import distinct_keys, plan_batches, row_windows
+from frostline.contracts import Backbone, EmbedStats, FeatureSpec, KeyArray, Tap, Tokens, VectorStore
+from frostline.errors import UserError, nearest
+from frostline.store import MemoryStore, keys_of
+
+__all__ = ["OVERFLOWS", "ExtractionStream", "Extractor", "Features", "Forecast"]
+
+OVERFLOWS = ("truncate", "chunk", "error")
+"""What happens to a text that outgrows the window: cut and counted; read in several windows; refused."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """What extraction yields for n rows.
+
+    Attributes
+    ----------
+    vectors : float32 array of shape (n, L, D)
+        One vector for each tap.
+    keys : uint64 array of shape (n, 2)
+        Digest of what the model read of each row: rows with equal keys are the same text to it.
+    truncated : bool array of shape (n,)
+        Rows that were cut.
+    stats : EmbedStats
+    """
+
+    vectors: NDArray[np.float32]
+    keys: KeyArray
+    truncated: NDArray[np.bool_]
+    stats: EmbedStats
+
+    def take(self, rows: NDArray[np.intp]) -> Features:
+        """Features of some of the rows; `stats` still describes the whole job."""
+        return Features(self.vectors[rows], self.keys[rows], self.truncated[rows], self.stats)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What an extraction would do, without running it on more than a sample.
+
+    Attributes
+    ----------
+    stats : EmbedStats
+        With `n_embedded` = texts that the store lacks and `seconds` = the estimate.
+    bytes : int
+        Estimated growth of the store.
+    """
+
+    stats: EmbedStats
+    bytes: int
+
+
+@dataclass(frozen=True)
+class _Window:
+    """A tokenized window of rows: every array but `row_*` has one entry for each distinct token sequence."""
+
+    ids: list[NDArray[np.int32]]
+    lengths: NDArray[np.int64]
+    keys: KeyArray
+    batches: list[NDArray[np.intp]]
+    pieces: NDArray[np.intp]  # for each window of each row: which distinct sequence it is
+    owner: NDArray[np.intp]  # for each window of each row: which row it belongs to
+    row_keys: KeyArray
+    row_truncated: NDArray[np.bool_]
+
+
+class Extractor:
+    """Embeds texts with one backbone at fixed taps, through a store.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    taps : sequence of Tap
+        What to take from each pass.
+    max_length : int, optional
+        Window in tokens; None = the backbone's own.
+    overflow : {"truncate", "chunk", "error"}
+        What happens to longer texts.
+    prompt : str
+        Put before every text.
+    store : VectorStore, optional
+        None keeps vectors in memory for the length of one call.
+    progress : "auto" or bool
+
+    Raises
+    ------
+    UserError
+        A window that the backbone cannot read, or an unknown `overflow`.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        taps: Sequence[Tap],
+        *,
+        max_length: int | None = None,
+        overflow: str = "truncate",
+        prompt: str = "",
+        store: VectorStore | None = None,
+        progress: Any = "auto",
+    ) -> None:
+        if overflow not in OVERFLOWS:
+            raise UserError(
+                f"Unknown overflow {overflow!r}. Allowed: {', '.join(map(repr, OVERFLOWS))}.",
+                hint=nearest(str(overflow), OVERFLOWS) or None,
+            )
+        self.backbone = backbone
+        self.taps = list(taps)
+        self.specs = [FeatureSpec.of(backbone, tap) for tap in self.taps]
+        self.max_length = _check_window(backbone, max_length)
+        self.overflow = overflow
+        self.prompt = prompt
+        self.store = store
+        self.progress = progress
+
+    def __call__(self, texts: Sequence[str]) -> Features:
+        """Embed `texts`; rows keep their order.
+
+        Parameters
+        ----------
+        texts : sequence of n str
+
+        Returns
+        -------
+        Features
+
+        Raises
+        ------
+        UserError
+            A text without tokens, or with ``overflow="error"`` one that outgrows the window.
+        """
+        vectors = np.empty((len(texts), len(self.taps), self.backbone.dim), dtype=np.float32)
+        keys = np.empty((len(texts), 2), dtype=np.uint64)
+        truncated = np.zeros(len(texts), dtype=bool)
+        windows = row_windows(len(texts))
+        stream = self.stream((texts[rows] for rows in windows), total=len(texts))
+        for rows, found in zip(windows, stream, strict=True):
+            vectors[rows], keys[rows], truncated[rows] = found.vectors, found.keys, found.truncated
+        return Features(vectors, keys, truncated, stream.stats())
+
+    def stream(self, windows: Iterable[Sequence[str]], total: int | None = None) -> ExtractionStream:
+        """Embed windows of rows one after another, in memory that does not grow with their number.
+
+        Parameters
+        ----------
+        windows : iterable of sequences of str
+            Best of :data:`frostline.backbones.WINDOW_ROWS` rows each: the batch plan is made for each window.
+        total : int, optional
+            Rows of all windows, for the progress bar.
+
+        Returns
+        -------
+        ExtractionStream
+            Iterate over it for the :class:`Features` of each window; ``stats()`` says what was done so far.
+        """
+        return ExtractionStream(self, windows, total)
+
+    def forecast(self, texts: Sequence[str], sample: int = 64) -> Forecast:
+        """Count what a run would do and time a sample of it; nothing is stored.
+
+        Parameters
+        ----------
+        texts : sequence of str
+        sample : int
+            Texts that run, chosen evenly over the lengths; their seconds per token are scaled up.
+        """
+        stats = EmbedStats(n_rows=len(texts))
+        missing: list[NDArray[np.int32]] = []
+        seen: set[bytes] = set()
+        for rows in row_windows(len(texts)):
+            window = self.read(texts[rows], rows.start)
+            stats.n_truncated += int(window.row_truncated.sum())
+            lacking = np.asarray(self.lacking(window, self.store).any(axis=1))
+            for i, key in enumerate(window.keys):
+                if (digest := key.tobytes()) in seen:
+                    continue
+                seen.add(digest)
+                stats.n_texts += 1
+                stats.n_tokens += int(window.lengths[i])
+                if lacking[i]:
+                    missing.append(window.ids[i])
+        stats.n_embedded = len(missing)
+        stats.seconds = self._time(missing, sample)
+        return Forecast(stats, len(missing) * len(self.taps) * (self.backbone.dim * 4 + 16))
+
+    def _time(self, missing: list[NDArray[np.int32]], sample: int) -> float:
+        if not missing:
+            return 0.0
+        missing = sorted(missing, key=len)
+        chosen = [missing[i] for i in np.unique(np.linspace(0, len(missing) - 1, sample).astype(int))]
+        lengths = np.array([len(ids) for ids in chosen])
+        batches = plan_batches(lengths, keys_of(chosen))
+        self.backbone.forward(chosen[:1], self.taps)  # the first pass pays for warming up
+        began = time.perf_counter()
+        for batch in batches:
+            self.backbone.forward([chosen[i] for i in batch], self.taps)
+        return (time.perf_counter() - began) * sum(map(len, missing)) / int(lengths.sum())
+
+    def read(self, texts: Sequence[str], first_row: int) -> _Window:
+        """Tokenize, address and plan one window of rows; `first_row` is for messages."""
+        distinct_texts = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+        text_of_row = np.fromiter((distinct_texts[text] for text in texts), dtype=np.intp, count=len(texts))
+        tokens = self.backbone.tokenize(
+            [self.prompt + text for text in distinct_texts], self.max_length, windows=self.overflow == "chunk"
+        )
+        cut = np.bincount(tokens.owner, weights=tokens.lengths, minlength=len(distinct_texts)) < tokens.n_full
+        if self.overflow == "error" and cut.any():
+            row = int(np.flatnonzero(cut[text_of_row])[0])
+            raise UserError(
+                f"Row {first_row + row} has {tokens.n_full[text_of_row[row]]} tokens, more than the window of "
+                f"{self.max_length} ({int(cut[text_of_row].sum())} such rows).",
+                hint="use overflow='chunk' to read all of it, or overflow='truncate' to cut it",
+            )
+        keys = keys_of(tokens.ids)
+        first, inverse = distinct_keys(keys)
+        ids = [tokens.ids[i] for i in first]
+        lengths = tokens.lengths[first]
+        pieces, owner = _per_row(tokens, inverse, text_of_row)
+        return _Window(
+            ids=ids,
+            lengths=lengths,
+            keys=keys[first],
+            batches=plan_batches(lengths, keys[first]),
+            pieces=pieces,
+            owner=owner,
+            row_keys=_text_keys(tokens, keys)[text_of_row],
+            row_truncated=cut[text_of_row],
+        )
+
+    def lacking(self, window: _Window, store: VectorStore | None) -> NDArray[np.bool_]:
+        """Which vectors the store lacks, shape (distinct sequences, taps)."""
+        if store is None:
+            return np.ones((len(window.keys), len(self.specs)), dtype=bool)
+        return ~np.column_stack([store.contains(spec, window.keys) for spec in self.specs])
+
+    def run(self, window: _Window, store: VectorStore, advance: Any) -> int:
+        """Run what the store lacks, batch by batch; returns the number of texts that ran."""
+        lacking = self.lacking(window, store)
+        rows_of = np.bincount(window.pieces, minlength=len(window.keys))
+        n_run = 0
+        for batch in window.batches:
+            taps = np.flatnonzero(lacking[batch].any(0))
+            todo = batch[lacking[batch].any(1)]
+            if len(todo):
+                vectors = self.backbone.forward([window.ids[i] for i in todo], [self.taps[t] for t in taps])
+                store.append([self.specs[t] for t in taps], window.keys[todo], vectors)
+                n_run += len(todo)
+            advance(int(rows_of[batch].sum()))
+        return n_run
+
+    def gather(self, window: _Window, store: VectorStore) -> NDArray[np.float32]:
+        """Vectors of each row of the window, shape (n, L, D), all of them stored by now."""
+        found = np.empty((len(window.keys), len(self.taps), self.backbone.dim), dtype=np.float32)
+        column = np.empty((len(window.keys), self.backbone.dim), dtype=np.float32)
+        for t, spec in enumerate(self.specs):
+            store.gather(spec, window.keys, column)
+            found[:, t] = column
+        if len(window.pieces) == len(window.row_keys):  # one window a row: nothing to join
+            return found[window.pieces]
+        return np.stack(
+            [
+                _join(found[window.pieces, t], window.lengths[window.pieces], window.owner, tap)
+                for t, tap in enumerate(self.taps)
+            ],
+            axis=1,
+        )
+
+
+class ExtractionStream:
+    """Windows of rows on their way through an :class:`Extractor`; made by its ``stream``."""
+
+    def __init__(self, extractor: Extractor, windows: Iterable[Sequence[str]], total: int | None) -> None:
+        self._extractor = extractor
+        self._windows = windows
+        self._total = total
+        self._stats = EmbedStats()
+        self._seen: list[NDArray[np.uint64]] = []
+
+    def __iter__(self) -> Iterator[Features]:
+        extractor = self._extractor
+        store = MemoryStore() if extractor.store is None else extractor.store
+        label = f"embedding with {extractor.backbone.name}"
+        began = time.perf_counter()
+        with progress_bar(extractor.progress, self._total, label, "rows") as advance:
+            for texts in self._windows:
+                window = extractor.read(texts, self._stats.n_rows)
+                n_run = extractor.run(window, store, advance)
+                vectors = extractor.gather(window, store)
+                self._seen.append(np.column_stack([window.keys, window.lengths.astype(np.uint64)]))
+                n_cut = int(window.row_truncated.sum())
+                now = time.perf_counter()
+                done = EmbedStats(n_rows=len(texts), n_embedded=n_run, n_truncated=n_cut, seconds=now - began)
+                self._stats.add(done)
+                yield Features(vectors, window.row_keys, window.row_truncated, done)
+                began = time.perf_counter()
+
+    def stats(self) -> EmbedStats:
+        """What was done so far; distinct texts and their tokens are counted over all windows."""
+        # One array of distinct digests replaces those of the windows, so that memory follows the distinct texts only.
+        self._seen = [np.unique(np.concatenate(self._seen), axis=0)] if self._seen else []
+        distinct = self._seen[0] if self._seen else np.empty((0, 3), np.uint64)
+        return replace(self._stats, n_texts=len(distinct), n_tokens=int(distinct[:, 2].sum()))
+
+
+def _check_window(backbone: Backbone, max_length: int | None) -> int:
+    if max_length is None:
+        return backbone.max_length
+    if isinstance(max_length, bool) or not isinstance(max_length, int | np.integer) or max_length < 3:
+        raise UserError(f"max_length must be a whole number of tokens, at least 3, got {max_length!r}.")
+    if backbone.max_positions is not None and max_length > backbone.max_positions:
+        raise UserError(
+            f"max_length={max_length} is longer than the {backbone.max_positions} positions that {backbone.name} can read.",
+            hint=f"use max_length={backbone.max_positions} and overflow='chunk' for longer texts",
+        )
+    return int(max_length)
+
+
+def _per_row(
+    tokens: Tokens, inverse: NDArray[np.intp], text_of_row: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Spell out the windows of every row from those of every distinct text."""
+    n_windows = np.bincount(tokens.owner)
+    start = np.concatenate([[0], np.cumsum(n_windows)[:-1]])
+    counts = n_windows[text_of_row]
+    owner = np.repeat(np.arange(len(text_of_row)), counts)
+    within = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return inverse[start[text_of_row][owner] + within], owner
+
+
+def _text_keys(tokens: Tokens, keys: KeyArray) -> KeyArray:
+    """One key a text: its only window's, or that of all its windows joined."""
+    if len(tokens.ids) == len(tokens.n_full):
+        return keys
+    firsts = np.flatnonzero(np.r_[True, np.diff(tokens.owner) > 0])
+    found = keys[firsts].copy()
+    bounds = np.r_[firsts, len(tokens.ids)]
+    for text in np.flatnonzero(np.diff(bounds) > 1):
+        found[text] = keys_of([np.concatenate(tokens.ids[bounds[text] : bounds[text + 1]])])[0]
+    return found
+
+
+def _join(
+    vectors: NDArray[np.float32], lengths: NDArray[np.int64], owner: NDArray[np.intp], tap: Tap
+) -> NDArray[np.float32]:
+    """Join the windows of each row as the pooling asks: means by token count, the extreme, or the outermost token."""
+    starts = np.flatnonzero(np.r_[True, np.diff(owner) > 0])
+    ends = np.r_[starts[1:], len(owner)] - 1
+    if tap.pooling == "max":
+        joined = np.maximum.reduceat(vectors, starts)
+    elif tap.pooling in ("first_token", "last_token"):
+        joined = vectors[starts if tap.pooling == "first_token" else ends]
+    else:
+        weights = lengths.astype(np.float64)[:, None]
+        joined = (np.add.reduceat(vectors * weights, starts) / np.add.reduceat(weights, starts)).astype(np.float32)
+    if tap.normalize:
+        joined = joined / np.linalg.norm(joined, axis=1, keepdims=True)
+    return joined

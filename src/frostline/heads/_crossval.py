@@ -1,0 +1,97 @@
+"""Cross-validation of logistic regression along a path of strengths, all folds in one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frostline.contracts import FloatArray
+from frostline.heads._logistic import Doubles, Metric, Problems, log_losses, minimize, n_columns, probabilities
+from frostline.heads._path import StrengthScore
+from frostline.heads._standard import fold_moments, fold_weights
+from frostline.splits import Split
+
+__all__ = ["LogisticFolds"]
+
+_TOLERANCE = 1e-4
+_MAX_STEPS = 2000
+
+
+class LogisticFolds:
+    """The regressions of every fold, at one strength after the other.
+
+    Parameters
+    ----------
+    Z : array of shape (n, F)
+        Standardized features.
+    labels : int array of shape (n,)
+        Class numbers 0 to n_classes - 1.
+    n_classes : int
+    weights : float64 array of shape (n,)
+        Row weights, summing to one.
+    folds : list of (train, test)
+    metric : Metric
+    """
+
+    def __init__(
+        self,
+        Z: FloatArray,
+        labels: NDArray[np.intp],
+        n_classes: int,
+        weights: Doubles,
+        folds: Sequence[Split],
+        metric: Metric,
+    ) -> None:
+        rows = fold_weights(weights, folds)
+        self._fold_of = np.argmin(rows > 0, axis=0)
+        center, inverse = fold_moments(Z, rows)
+        one = np.ones(len(folds))
+        k = n_columns(n_classes)
+        self._problems = Problems(Z, labels, k, rows.astype(Z.dtype), center, inverse, one)
+        self._theta = np.zeros((len(folds), k, Z.shape[1] + 1), dtype=Z.dtype)
+        self._weights, self._metric = weights, metric
+        self._start: dict[float, FloatArray] = {}
+        self._logits: dict[float, FloatArray] = {}
+        # A class that the fold did not train on costs the same at any strength: infinitely much.
+        self._scored = self._problems.trained_classes()[self._fold_of, labels]
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of logits of all folds together at one strength."""
+        return len(self._theta) * self._theta.shape[1]
+
+    def evaluate(self, strengths: Sequence[float]) -> list[StrengthScore]:
+        """Fit all folds at these strengths at once, from the last solution so far, and score held-out rows."""
+        n_folds = len(self._theta)
+        problems = self._problems.keep(np.tile(np.arange(n_folds), len(strengths)))
+        problems = replace(problems, strength=np.repeat(np.asarray(strengths, dtype=np.float64), n_folds))
+        start = np.tile(self._theta, (len(strengths), 1, 1))
+        theta = minimize(problems, self._metric, start, _TOLERANCE, _MAX_STEPS)
+        settled = self._problems.settled().astype(theta.dtype)[:, :, None]
+        for strength, own in zip(strengths, np.split(theta, len(strengths)), strict=True):
+            logits = self._problems.logits(own) + settled
+            self._logits[strength] = logits[self._fold_of, :, np.arange(len(self._fold_of))]
+            self._start[strength] = own.mean(axis=0, keepdims=True)
+        self._theta = own
+        return [self._score(strength) for strength in strengths]
+
+    def start(self, strength: float) -> FloatArray:
+        """The mean of the folds' solutions, shape (1, K, F + 1): near the solution on all rows."""
+        return self._start[strength]
+
+    def held_out(self, strength: float) -> FloatArray:
+        """Out-of-fold probabilities, shape (n, n_classes)."""
+        p = probabilities(self._logits[strength].astype(np.float64))
+        return np.hstack([1 - p, p]) if p.shape[1] == 1 else p
+
+    def _score(self, strength: float) -> StrengthScore:
+        logits = self._logits[strength].T[None].astype(np.float64)
+        losses = np.where(self._scored, log_losses(logits, self._problems.labels)[0], 0)
+        weights = self._weights * self._scored
+        of_fold = np.bincount(self._fold_of, weights * losses, len(self._theta))
+        size = np.bincount(self._fold_of, weights, len(self._theta))
+        means = (of_fold / np.maximum(size, np.finfo(np.float64).tiny))[size > 0]
+        return StrengthScore(strength, float(of_fold.sum() / size.sum()), float(means.std()))

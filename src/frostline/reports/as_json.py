@@ -1,0 +1,185 @@
+"""A report as a JSON-safe dict and back: what ``report.json`` holds and what ``fit --json`` prints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast
+
+import numpy as np
+
+from frostline.contracts import EmbedStats, FitReport, FloatArray, IntArray, LayerScore
+from frostline.errors import ArtifactError, FrostlineError, nearest
+
+__all__ = ["MAX_SCATTER", "load_report", "thinned", "to_json"]
+
+MAX_SCATTER = 2000
+"""Points of the scatter that are kept in a file."""
+
+_COUNTS = ("n_rows", "n_texts", "n_embedded", "n_truncated", "n_tokens")
+_KEYS = (
+    *("task", "title", "target", "split", "n_train", "n_test", "metrics", "metrics_std", "metrics_without_overlap"),
+    *("baselines", "chosen", *_COUNTS, "overlap", "seconds", "layer_scores", "layer_metric", "labels", "confusion"),
+    *("reliability", "scatter", "notes", "created", "version"),
+)
+
+T = TypeVar("T")
+
+
+def to_json(report: FitReport) -> dict[str, Any]:
+    """Turn a report into plain JSON values.
+
+    Parameters
+    ----------
+    report : FitReport
+
+    Returns
+    -------
+    dict
+        The keys that CONTRACTS names for ``fit``, and the rest of the report. Numbers that are not finite are None.
+        A scatter of more than 2000 points is thinned to 2000, evenly spaced in row order.
+
+    Raises
+    ------
+    FrostlineError
+        `chosen` holds a value that JSON has no form for.
+    """
+    plain = {name: getattr(report, name) for name in _KEYS if name not in _COUNTS}
+    plain |= {name: getattr(report.embed, name) for name in _COUNTS}
+    plain["seconds"] = {"embed": report.embed.seconds} | report.seconds
+    plain["layer_scores"] = [{"layer": s.layer, "score": s.score, "std": s.std} for s in report.layer_scores]
+    plain["scatter"] = thinned(report.scatter)
+    return {name: _safe(plain[name], name) for name in _KEYS}
+
+
+def thinned(scatter: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    """Keep at most 2000 points of a scatter, evenly spaced in row order, the first and the last among them."""
+    n = max((len(values) for values in scatter.values()), default=0)
+    rows = np.linspace(0, n - 1, min(n, MAX_SCATTER)).round().astype(np.int64)
+    return {name: np.asarray(values)[rows] for name, values in scatter.items()}
+
+
+def _safe(value: Any, where: str) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): _safe(item, f"{where}.{key}") for key, item in value.items()}
+    if isinstance(value, Sequence):
+        return [_safe(item, f"{where}[{i}]") for i, item in enumerate(value)]
+    raise FrostlineError(f"The report's {where} is a {type(value).__name__}, which JSON has no form for.")
+
+
+def load_report(d: Mapping[str, Any]) -> FitReport:
+    """Turn what :func:`to_json` made back into a report, enough for every rendering of it.
+
+    Parameters
+    ----------
+    d : mapping
+        The parsed JSON.
+
+    Returns
+    -------
+    FitReport
+        None among numbers comes back as NaN; the scatter has the points that were kept.
+
+    Raises
+    ------
+    ArtifactError
+        A key is unknown or missing, or a value has the wrong form.
+    """
+    if not isinstance(d, Mapping):
+        raise ArtifactError(f"A report is a JSON object, got a {type(d).__name__}.")
+    if unknown := sorted(set(d) - set(_KEYS)):
+        raise ArtifactError(f"Unknown key {unknown[0]!r} in the report.", hint=nearest(unknown[0], _KEYS) or None)
+    if missing := [key for key in _KEYS if key not in d]:
+        raise ArtifactError(f"The report has no {missing[0]!r}; it is cut off, or not a report of Frostline.")
+    if d["task"] not in ("classification", "regression"):
+        raise ArtifactError(f"The report's task is {d['task']!r}; allowed are 'classification' and 'regression'.")
+    counts = {key: _read(d, key, int) for key in _COUNTS}
+    seconds = _read(d, "seconds", _numbers)
+    report = FitReport(
+        task=cast(Literal["classification", "regression"], d["task"]),
+        title=_read(d, "title", _text),
+        target=_read(d, "target", _text),
+        split=_read(d, "split", _text),
+        layer_metric=_read(d, "layer_metric", _text),
+        created=_read(d, "created", _text),
+        version=_read(d, "version", _text),
+        n_train=_read(d, "n_train", int),
+        n_test=_read(d, "n_test", int),
+        overlap=_read(d, "overlap", int),
+        metrics=_read(d, "metrics", _numbers),
+        metrics_std=_read(d, "metrics_std", _maybe_numbers),
+        metrics_without_overlap=_read(d, "metrics_without_overlap", _maybe_numbers),
+        baselines=_read(d, "baselines", lambda v: {name: _numbers(values) for name, values in v.items()}),
+        chosen=_read(d, "chosen", dict),
+        embed=EmbedStats(**counts, seconds=seconds.get("embed", 0.0)),
+        seconds=seconds,
+        layer_scores=_read(d, "layer_scores", _layer_scores),
+        labels=_read(d, "labels", lambda v: [_text(item) for item in v]),
+        confusion=_read(d, "confusion", _counts),
+        reliability=_read(d, "reliability", lambda v: [(_number(c), _number(a), int(n)) for c, a, n in v]),
+        scatter=_read(d, "scatter", lambda v: {name: _array(values) for name, values in v.items()}),
+        notes=_read(d, "notes", lambda v: [_text(item) for item in v]),
+    )
+    _check_shapes(report)
+    return report
+
+
+def _check_shapes(report: FitReport) -> None:
+    if report.confusion is not None and report.confusion.shape != (len(report.labels),) * 2:
+        n = len(report.labels)
+        raise ArtifactError(
+            f"The report's confusion has shape {report.confusion.shape}; its {n} labels ask ({n}, {n})."
+        )
+    if report.scatter and not {"y_true", "y_pred"} <= set(report.scatter):
+        raise ArtifactError(f"The report's scatter lacks y_true or y_pred; it has {sorted(report.scatter)}.")
+    if ("lower" in report.scatter) != ("upper" in report.scatter):
+        raise ArtifactError("The report's scatter must have both lower and upper, or neither.")
+    if len({len(values) for values in report.scatter.values()}) > 1:
+        lengths = {name: len(values) for name, values in report.scatter.items()}
+        raise ArtifactError(f"The arrays of the report's scatter differ in length: {lengths}.")
+
+
+def _read(d: Mapping[str, Any], key: str, form: Callable[[Any], T]) -> T:
+    try:
+        return form(d[key])
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
+        raise ArtifactError(f"The report's {key!r} has the wrong form: {error}.") from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected text, got a {type(value).__name__}")
+    return value
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _numbers(value: Any) -> dict[str, float]:
+    return {name: _number(item) for name, item in value.items()}
+
+
+def _maybe_numbers(value: Any) -> dict[str, float] | None:
+    return None if value is None else _numbers(value)
+
+
+def _array(value: Any) -> FloatArray:
+    return np.array([_number(item) for item in value], dtype=np.float64)
+
+
+def _counts(value: Any) -> IntArray | None:
+    return None if value is None else np.array(value, dtype=np.int64).reshape(len(value), -1)
+
+
+def _layer_scores(value: Any) -> list[LayerScore]:
+    return [LayerScore(_text(item["layer"]), _number(item["score"]), _number(item["std"])) for item in value]

@@ -1,0 +1,253 @@
+"""A report as one HTML file that needs nothing else: no script, no font, no picture from anywhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
+
+import numpy as np
+
+from frostline.contracts import FitReport, IntArray
+from frostline.reports import charts, confusion
+from frostline.reports.as_json import thinned
+from frostline.reports.markup import Markup, element
+from frostline.reports.scores import (
+    Metric,
+    ScoreRow,
+    data_sentence,
+    duration,
+    metric_named,
+    metrics_of,
+    overlap_sentence,
+    phrase,
+    score_rows,
+    show,
+    show_spread,
+    truncation_sentence,
+    uses_backbone,
+    when,
+)
+from frostline.reports.verdict import judge
+
+__all__ = ["to_html"]
+
+_BADGES = {
+    "better": "ahead of its baselines",
+    "level": "level with a baseline",
+    "worse": "behind a baseline",
+    "unknown": "not comparable",
+}
+_UNMARKED = ("ece", "coverage", "width")  # a dummy that answers one constant wins these; alone they say little
+
+
+def to_html(report: FitReport) -> str:
+    """Render a report as one self-contained page.
+
+    Parameters
+    ----------
+    report : FitReport
+
+    Returns
+    -------
+    str
+        A whole HTML document, light or dark as the reader's system asks, with plots as inline SVG. All text of the
+        user's is escaped.
+    """
+    title = f"{report.target} in {report.title}" if report.title else report.target
+    style = Markup(files("frostline.reports").joinpath("report.css").read_text(encoding="utf-8"))
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("title", f"{title} – Frostline report"),
+        element("style", style),
+    )
+    top = element(
+        "header",
+        element("p", f"Frostline report · {report.task}", class_="eyebrow"),
+        element("h1", title),
+        element("p", data_sentence(report), class_="lead"),
+        _verdict(report),
+    )
+    sections = [_scores(report), *_plots(report), _layers(report), _facts(report), _notes(report)]
+    end = element("footer", " · ".join(filter(None, (f"Frostline {report.version}".strip(), when(report.created)))))
+    body = element("body", element("main", top, *sections, end))
+    return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
+
+
+def _section(title: str, *content: str) -> Markup:
+    return element("section", element("h2", title), *content)
+
+
+def _figure(chart: Markup, *caption: str) -> Markup:
+    return element("figure", element("div", chart, class_="chart"), element("figcaption", *caption))
+
+
+def _table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], class_: str | None = None) -> Markup:
+    """Write a table whose first column names its rows."""
+    head = element("tr", *(element("th", name, scope="col") for name in header))
+    lines = (element("tr", element("th", row[0], scope="row"), *(element("td", v) for v in row[1:])) for row in rows)
+    table = element(
+        "table", element("caption", caption), element("thead", head), element("tbody", *lines), class_=class_
+    )
+    return element("div", table, class_="scroll")
+
+
+def _details(summary: str, *content: str) -> Markup:
+    return element("details", element("summary", summary), *content)
+
+
+def _verdict(report: FitReport) -> Markup:
+    verdict = judge(report)
+    badge = element("span", _BADGES[verdict.outcome], class_="badge")
+    text = (element("p", verdict.headline, class_="headline"), element("p", verdict.evidence))
+    return element("div", badge, *text, class_=f"verdict {verdict.outcome}")
+
+
+def _scores(report: FitReport) -> Markup:
+    metrics = metrics_of(report)
+    rows = list(score_rows(report))
+    best = {m.key: _best(m, rows) if report.baselines else None for m in metrics}
+    lines = []
+    for row in rows:
+        values = (_score(m, row, best[m.key]) for m in metrics)
+        lines.append(element("tr", element("th", row.name, scope="row"), *values, class_=row.kind))
+    arrows = {"higher": " ↑", "lower": " ↓", "": ""}
+    names = (element("th", m.name + arrows[m.better], scope="col", title=m.meaning or None) for m in metrics)
+    head = element("thead", element("tr", element("th", "model", scope="col"), *names))
+    where = "Scores on the test rows." if report.n_test else "No test rows: how it was tested is said below."
+    bold = "; the best is bold" if report.baselines else ""
+    caption = element("caption", f"{where} ↑ higher is better, ↓ lower is better{bold}.")
+    table = element("div", element("table", caption, head, element("tbody", *lines), class_="scores"), class_="scroll")
+    meanings = (element("li", element("b", m.name), f": {m.meaning}.") for m in metrics if m.meaning)
+    legend = _details("What the columns mean", element("ul", *meanings))
+    if not report.baselines:
+        return _section("Score", table, legend)
+    chart = _figure(charts.score_chart(report), "Whiskers: one standard error, by the number of test rows.")
+    return _section("Score beside its baselines", chart, table, legend)
+
+
+def _best(metric: Metric, rows: Sequence[ScoreRow]) -> str | None:
+    """How the best score of a column reads, so that equal-looking scores are marked alike."""
+    values = [r.values.get(metric.key, math.nan) for r in rows if r.kind in ("frostline", "baseline")]
+    finite = [v for v in values if math.isfinite(v)]
+    if not finite or not metric.better or metric.key in _UNMARKED:
+        return None
+    return show(metric, max(finite) if metric.better == "higher" else min(finite))
+
+
+def _score(metric: Metric, row: ScoreRow, best: str | None) -> Markup:
+    value = row.values.get(metric.key)
+    if row.kind == "spread":
+        return element("td", show_spread(metric, value))
+    text = show(metric, value)
+    is_best = text == best and row.kind in ("frostline", "baseline")
+    return element("td", element("b", text) if is_best else text)
+
+
+def _plots(report: FitReport) -> list[Markup]:
+    parts = [_scatter(report)] if report.scatter else []
+    if report.confusion is not None and report.labels:
+        parts.append(_confusion(report.labels, report.confusion))
+    return parts + ([_reliability(report)] if report.reliability else [])
+
+
+def _confusion(labels: list[str], counts: IntArray) -> Markup:
+    shown = confusion.shown_classes(labels, counts)
+    caption = "Counts of test rows; the stronger the color, the larger the share of the true class."
+    caption += " Blank cells are 0." if (shown.counts == 0).any() else ""
+    if shown.n_left_out:
+        caption += f" Of {len(labels)} classes the {len(labels) - shown.n_left_out} with the most errors are drawn;"
+        caption += f" the other {shown.n_left_out} are summed in the last row and column."
+    parts = [_figure(confusion.confusion_chart(shown), caption)]
+    top = confusion.top_confusions(labels, counts) if len(labels) > 2 else []
+    if top:
+        rows = [(c.true, c.predicted, f"{c.n:,}", f"{100 * c.share:.1f} %") for c in top]
+        n_pairs = int((counts > 0).sum() - (counts.diagonal() > 0).sum())
+        title = f"Most frequent confusions ({len(top)} of {n_pairs:,} pairs)"
+        parts.append(_table(title, ("true", "predicted as", "rows", "of true class"), rows, "pairs"))
+    lines = [
+        (name, *(show(metric_named("macro_f1"), v) for v in scores[:3]), f"{scores[3]:,}")
+        for name, scores in zip(labels, confusion.class_scores(counts), strict=True)
+    ]
+    title = f"Score of each class ({len(labels)})"
+    per_class = _details(title, _table(title, ("class", "precision", "recall", "F1", "rows"), lines))
+    return _section("Which classes are taken for which", *parts, per_class)
+
+
+def _reliability(report: FitReport) -> Markup:
+    caption = (
+        "On the dashed line, confidence is as good as its word; below it the predictor is too sure. Whiskers: one "
+    )
+    caption += "standard error. Bars: number of test rows with such a confidence."
+    share = metric_named("accuracy")
+    rows = [(show(share, c), show(share, a), f"{n:,}") for c, a, n in report.reliability]
+    table = _table("Bins of the plot", ("mean confidence", "accuracy", "rows"), rows)
+    figure = _figure(charts.reliability_chart(report.reliability), caption)
+    return _section("Can its confidence be believed?", figure, _details("The numbers behind the plot", table))
+
+
+def _scatter(report: FitReport) -> Markup:
+    scatter = thinned(report.scatter)
+    n = len(scatter["y_true"])
+    caption = f"{n:,} test rows." if n >= report.n_test else f"{n:,} of {report.n_test:,} test rows, evenly spaced."
+    caption += " On the dashed line the prediction is exact."
+    drawn = np.isfinite(scatter["y_true"]) & np.isfinite(scatter["y_pred"])
+    if not drawn.all():
+        caption += f" {n - int(drawn.sum()):,} rows hold a number that is not finite and are not drawn."
+    if "lower" in scatter:
+        caption += " Shaded: the interval of each prediction; rows outside theirs are marked."
+        if endless := int((~np.isfinite(scatter["lower"]) | ~np.isfinite(scatter["upper"])).sum()):
+            caption += f" {endless:,} rows have no finite interval."
+        if math.isfinite(coverage := report.metrics.get("coverage", math.nan)):
+            caption += f" The intervals hold {100 * coverage:.1f} % of the true values."
+    return _section("True against predicted", _figure(charts.scatter_chart(scatter), caption))
+
+
+def _layers(report: FitReport) -> Markup:
+    if not uses_backbone(report) and not report.layer_scores:
+        return Markup()
+    if len(report.layer_scores) < 2:
+        text = "The layers were not compared, so there is no curve to draw: "
+        hint = element("p", text, element("code", "--layers all"), " shows the score of every layer of the backbone.")
+        return _section("Which layer holds it?", hint)
+    metric = metric_named(report.layer_metric or "score")
+    chosen = charts.chosen_layers(report) & {s.layer for s in report.layer_scores}
+    caption = "Cross-validated on the training rows, each layer alone; whiskers: one standard deviation over folds."
+    caption += f" Filled: the layers that the predictor reads ({', '.join(sorted(chosen))})." if chosen else ""
+    rows = [(s.layer, show(metric, s.score), show_spread(metric, s.std)) for s in report.layer_scores]
+    table = _table("Score of each layer", ("layer", metric.name, "std over folds"), rows)
+    figure = _figure(charts.layer_chart(report), caption)
+    return _section("Which layer holds it?", figure, _details("The numbers behind the plot", table))
+
+
+def _facts(report: FitReport) -> Markup:
+    embed, seconds = report.embed, report.seconds
+    cost = {
+        "distinct texts": f"{embed.n_texts:,}",
+        "run through the backbone": f"{embed.n_embedded:,}",
+        "tokens": f"{embed.n_tokens:,}",
+        **{f"time, {name}": duration(value) for name, value in ({"embed": embed.seconds} | seconds).items()},
+    }
+    chosen = {name.replace("_", " "): phrase(value) for name, value in report.chosen.items()}
+    sentences = (report.split, overlap_sentence(report), truncation_sentence(report))
+    split = [element("li", text) for text in sentences if text]
+    return element(
+        "div",
+        _section("What was chosen", _pairs(chosen)) if chosen else Markup(),
+        _section("What it cost", _pairs(cost)) if embed.n_rows else Markup(),
+        _section("How it was tested", element("ul", *split)) if split else Markup(),
+        class_="facts",
+    )
+
+
+def _pairs(pairs: dict[str, str]) -> Markup:
+    return element("dl", *(element("div", element("dt", k), element("dd", v)) for k, v in pairs.items()))
+
+
+def _notes(report: FitReport) -> Markup:
+    if not report.notes:
+        return Markup()
+    return _section("Notes", element("ul", *(element("li", note) for note in report.notes)))

@@ -1,0 +1,366 @@
+"""Which rows train and which test: by group, by time and by distinct text, never a group on both sides.
+
+A *key column* is any sequence with one hashable value per row (list, NumPy array, Arrow or pandas column), or an array
+of shape (n, k) whose rows are the values, such as the digests of token sequences. None, NaN and NaT are no value: they
+equal nothing, themselves included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frostline.errors import UserError
+
+__all__ = ["Indices", "KeyColumn", "Split", "group_folds", "group_ids", "holdout", "overlap", "time_holdout"]
+
+KeyColumn: TypeAlias = Sequence[Any] | NDArray[Any]
+Indices: TypeAlias = NDArray[np.intp]
+Split: TypeAlias = tuple[Indices, Indices]
+"""Row numbers of the training part and of the test part, each ascending."""
+
+
+def group_ids(*keys: KeyColumn) -> Indices:
+    """Give two rows the same id when they are equal in any key column, directly or over other rows.
+
+    Parameters
+    ----------
+    *keys : key columns, each of length n
+        Such as the text, the group and the id of each row.
+
+    Returns
+    -------
+    int array of shape (n,)
+        Connected components, numbered 0, 1, ... in order of their first row.
+
+    Raises
+    ------
+    UserError
+        No key column, or columns of different lengths.
+    """
+    if not keys:
+        raise UserError("Rows are grouped by at least one key column; got none.")
+    columns = [_codes(column) for column in keys]
+    n = len(columns[0])
+    if any(len(codes) != n for codes in columns):
+        raise UserError(f"Key columns must have one length; got {[len(codes) for codes in columns]}.")
+    links = [_links_to_first(codes) for codes in columns]
+    a = np.concatenate([first for first, _ in links])
+    b = np.concatenate([row for _, row in links])
+    parent = np.arange(n)
+    while a.size:
+        # Each root joins its smallest neighbor; flattening the trees leaves only the links between unlike roots.
+        np.minimum.at(parent, np.maximum(a, b), np.minimum(a, b))
+        while not np.array_equal(parent, flatter := parent[parent]):
+            parent = flatter
+        a, b = parent[a], parent[b]
+        unlike = a != b
+        a, b = a[unlike], b[unlike]
+    return np.unique(parent, return_inverse=True)[1]
+
+
+def group_folds(y: KeyColumn, groups: KeyColumn | None, n_folds: int, seed: int, stratify: bool) -> list[Split]:
+    """Deal the rows into folds for cross-validation, whole groups at a time.
+
+    The largest groups are dealt first, each to the fold that has the fewest rows of its classes, and among equals to
+    the fold with the fewest rows. Every fold tests some row; a class with fewer rows than folds is missing in some.
+
+    Parameters
+    ----------
+    y : array of shape (n,), or (n, n_targets) when not stratified
+        Labels or numbers; only their equality is used.
+    groups : key column of length n, or None
+        Rows that stay together; None: every row is its own group.
+    n_folds : int
+        At least 2.
+    seed : int
+        Decides the order among groups of one size.
+    stratify : bool
+        Whether each class is spread over the folds as evenly as the groups allow.
+
+    Returns
+    -------
+    list of (train, test)
+        Ascending row numbers, one pair for each fold.
+
+    Raises
+    ------
+    UserError
+        Fewer than two folds, or fewer groups than folds.
+    """
+    if n_folds < 2:
+        raise UserError(f"Cross-validation needs at least 2 folds; got {n_folds}.")
+    census = _census(y, groups, stratify)
+    n_groups = len(census.counts)
+    if n_groups < n_folds:
+        raise UserError(
+            f"{n_folds} folds need at least {n_folds} groups of rows; got {n_groups}.",
+            hint="Ask for fewer folds, or group the rows more finely.",
+        )
+    order = np.random.default_rng(seed).permutation(n_groups)
+    order = order[np.argsort(-census.group_sizes[order], kind="stable")]
+    fold_of = _deal(order.tolist(), census, n_folds)[census.groups]
+    return [(np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)) for fold in range(n_folds)]
+
+
+def holdout(y: KeyColumn, groups: KeyColumn | None, test_size: float, seed: int, stratify: bool) -> Split:
+    """Hold out a random test part, whole groups at a time.
+
+    Without groups the test part has exactly the asked size and, when stratified, the share of every class to within a
+    row; with groups it comes as near as their sizes allow. Every class keeps at least one training row.
+
+    Parameters
+    ----------
+    y : array of shape (n,), or (n, n_targets) when not stratified
+        Labels or numbers; only their equality is used.
+    groups : key column of length n, or None
+        Rows that stay together; None: every row is its own group.
+    test_size : float or int
+        A share between 0 and 1, or a number of rows.
+    seed : int
+        Decides which rows.
+    stratify : bool
+        Whether the classes keep their shares.
+
+    Returns
+    -------
+    train, test
+        Ascending row numbers.
+
+    Raises
+    ------
+    UserError
+        The size cannot be had, or (stratified) a part would hold one class only.
+    """
+    census = _census(y, groups, stratify)
+    n_test = _n_test(test_size, len(y))
+    rng = np.random.default_rng(seed)
+    wanted = _apportion(census.class_sizes, n_test, rng)
+    order = rng.permutation(len(census.counts)).tolist()
+    is_test = np.isin(census.groups, _choose(order, census, wanted))
+    if stratify:
+        for part, rows in (("training", ~is_test), ("test", is_test)):
+            _require_two_classes(part, census.classes[rows])
+    return np.flatnonzero(~is_test), np.flatnonzero(is_test)
+
+
+def time_holdout(order_values: KeyColumn, test_size: float) -> Split:
+    """Hold out the latest rows; rows of one time stay on one side.
+
+    Parameters
+    ----------
+    order_values : key column of length n
+        Times, or anything that can be sorted.
+    test_size : float or int
+        A share between 0 and 1, or a number of rows; the nearest size that splits no ties is taken.
+
+    Returns
+    -------
+    train, test
+        Ascending row numbers.
+
+    Raises
+    ------
+    UserError
+        A value is missing or cannot be sorted, all values are equal, or the size cannot be had.
+    """
+    values = _values(order_values)
+    n_test = _n_test(test_size, len(values))
+    if missing := [row for row, value in enumerate(values) if _is_missing(value)]:
+        raise UserError(f"{len(missing)} rows have no time to split by; the first is row {missing[0]}.")
+    try:
+        rank = {value: i for i, value in enumerate(sorted(set(values)))}
+    except TypeError as error:
+        raise UserError(f"The times to split by cannot be sorted: {error}.") from error
+    ranks = np.fromiter((rank[value] for value in values), dtype=np.intp, count=len(values))
+    if len(rank) < 2:
+        raise UserError("All rows have the same time, so none is later.", hint="Split by another column.")
+    n_before = np.cumsum(np.bincount(ranks))[:-1]
+    last_training_rank = np.argmin(np.abs(n_before - (len(values) - n_test)))
+    return np.flatnonzero(ranks <= last_training_rank), np.flatnonzero(ranks > last_training_rank)
+
+
+def overlap(train_keys: KeyColumn, test_keys: KeyColumn) -> NDArray[np.bool_]:
+    """Find the test rows whose key also stands among the training rows.
+
+    Parameters
+    ----------
+    train_keys, test_keys : key columns of lengths n_train and n_test
+
+    Returns
+    -------
+    bool array of shape (n_test,)
+    """
+    known = {key for key in _values(train_keys) if not _is_missing(key)}
+    test = _values(test_keys)
+    return np.fromiter((key in known for key in test), dtype=np.bool_, count=len(test))
+
+
+def _values(column: KeyColumn) -> list[Any]:
+    """List the hashable values of a key column; the rows of a matrix as bytes."""
+    if isinstance(column, np.ndarray) and column.ndim == 2:
+        rows = np.ascontiguousarray(column)
+        return [row.tobytes() for row in rows]
+    to_list: Callable[[], Iterable[Any]] | None = getattr(column, "tolist", None) or getattr(column, "to_pylist", None)
+    return list(column if to_list is None else to_list())
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether a value is None, NaN, NaT or pandas' NA, which has no truth value."""
+    try:
+        return value is None or bool(value != value)
+    except TypeError:
+        return True
+
+
+def _codes(column: KeyColumn) -> Indices:
+    """Write each value as its number in order of appearance; -1 where there is none."""
+    values = _values(column)
+    seen: dict[Any, int] = {}
+    codes = (-1 if _is_missing(value) else seen.setdefault(value, len(seen)) for value in values)
+    return np.fromiter(codes, dtype=np.intp, count=len(values))
+
+
+def _links_to_first(codes: Indices) -> Split:
+    """Pair each row with the first row of the same code, where that is another one."""
+    rows = np.flatnonzero(codes >= 0)
+    _, first, inverse = np.unique(codes[rows], return_index=True, return_inverse=True)
+    firsts = rows[first][inverse]
+    later = firsts != rows
+    return firsts[later], rows[later]
+
+
+@dataclass(frozen=True)
+class _Census:
+    """Who lives where: the group and the class of each row, and for each group its (class, rows)."""
+
+    groups: Indices
+    classes: Indices
+    counts: list[list[tuple[int, int]]]
+
+    @property
+    def group_sizes(self) -> Indices:
+        return np.bincount(self.groups)
+
+    @property
+    def class_sizes(self) -> Indices:
+        return np.bincount(self.classes)
+
+
+def _census(y: KeyColumn, groups: KeyColumn | None, stratify: bool) -> _Census:
+    """Count the rows of each class in each group; without strata all rows are of one class."""
+    n = len(y)
+    ids = np.arange(n) if groups is None else group_ids(groups)
+    if len(ids) != n:
+        raise UserError(f"Groups and targets must have one length; got {len(ids)} and {n}.")
+    classes = np.unique(_codes(y), return_inverse=True)[1] if stratify else np.zeros(n, dtype=np.intp)
+    n_classes = int(classes.max(initial=0)) + 1
+    cells, rows = np.unique(ids * n_classes + classes, return_counts=True)
+    counts: list[list[tuple[int, int]]] = [[] for _ in range(int(ids.max(initial=-1)) + 1)]
+    for cell, count in zip(cells.tolist(), rows.tolist(), strict=True):
+        counts[cell // n_classes].append((cell % n_classes, count))
+    return _Census(ids, classes, counts)
+
+
+def _deal(order: list[int], census: _Census, n_folds: int) -> Indices:
+    """Give each group a fold, greedily the one that keeps the rows of every class most even over the folds."""
+    totals = census.class_sizes.tolist()
+    filled = [[0] * n_folds for _ in totals]
+    size = [0] * n_folds
+    fold_of = np.empty(len(order), dtype=np.intp)
+    for group in order:
+        cost = [0.0] * n_folds
+        for label, rows in census.counts[group]:
+            weight = rows / totals[label]
+            cost = [c + weight * have for c, have in zip(cost, filled[label], strict=True)]
+        fold = min(zip(cost, size, range(n_folds), strict=True))[2]
+        fold_of[group] = fold
+        for label, rows in census.counts[group]:
+            filled[label][fold] += rows
+            size[fold] += rows
+    return fold_of
+
+
+def _n_test(test_size: float, n: int) -> int:
+    """Turn the asked share or number into a number of test rows."""
+    is_share = isinstance(test_size, float | np.floating)
+    n_test = round(test_size * n) if is_share and 0 < test_size < 1 else test_size
+    if isinstance(n_test, bool) or not isinstance(n_test, int | np.integer) or not 0 < n_test < n:
+        raise UserError(
+            f"test_size={test_size!r} of {n} rows leaves no training or no test rows.",
+            hint=f"Give a share between 0 and 1, or a number of rows from 1 to {n - 1}.",
+        )
+    return int(n_test)
+
+
+def _apportion(totals: Indices, n_test: int, rng: np.random.Generator) -> list[int]:
+    """Share out the test rows by largest remainder; every class keeps a training row, and two classes are tested."""
+    exact = totals * (n_test / totals.sum())
+    wanted = np.minimum(exact.astype(np.intp), totals - 1)
+    order = rng.permutation(len(totals))
+    order = order[np.argsort((wanted - exact)[order], kind="stable")]
+    while (short := n_test - int(wanted.sum())) > 0:
+        open_classes = order[wanted[order] < totals[order] - 1][:short]
+        if not open_classes.size:
+            raise UserError(
+                f"{n_test} test rows leave fewer training rows than there are classes ({len(totals)}).",
+                hint="Hold out fewer rows.",
+            )
+        wanted[open_classes] += 1
+    if n_test > 1 and np.count_nonzero(wanted) == 1:
+        others = np.where(wanted > 0, 0, totals)
+        if others.max() > 1:
+            wanted[np.argmax(wanted)] -= 1
+            wanted[np.argmax(others)] += 1
+    return [int(rows) for rows in wanted]
+
+
+def _choose(order: list[int], census: _Census, wanted: list[int]) -> list[int]:
+    """Pick test groups: in random order all that fit, then, small ones first, those that bring the sizes nearer."""
+    totals: list[int] = census.class_sizes.tolist()
+    left = list(wanted)
+    chosen: list[int] = []
+
+    def take(group: int) -> None:
+        chosen.append(group)
+        for label, rows in census.counts[group]:
+            left[label] -= rows
+
+    def fits(group: int) -> bool:
+        return all(rows <= left[label] for label, rows in census.counts[group])
+
+    def leaves_training_rows(group: int) -> bool:
+        return all(wanted[label] - left[label] + rows < totals[label] for label, rows in census.counts[group])
+
+    def change_of_error(group: int) -> float:
+        return sum(rows * (rows - 2 * left[label]) / totals[label] for label, rows in census.counts[group])
+
+    for group in order:
+        if fits(group):
+            take(group)
+    taken = set(chosen)
+    rest = sorted((group for group in order if group not in taken), key=census.group_sizes.__getitem__)
+    for group in rest:
+        if leaves_training_rows(group) and change_of_error(group) < 0:
+            take(group)
+    if not chosen:
+        chosen = list(filter(leaves_training_rows, rest))[:1]
+    if not chosen:
+        raise UserError(
+            "No group of rows can be held out: each holds all rows of some class.",
+            hint="Group the rows more finely, or give a test set.",
+        )
+    return chosen
+
+
+def _require_two_classes(part: str, classes: Indices) -> None:
+    """Refuse a part of the rows that holds one class only."""
+    if np.unique(classes).size < 2:
+        raise UserError(
+            f"The {part} part would hold rows of one class only.",
+            hint="Use a larger part, another seed, finer groups, or data with at least two classes.",
+        )

@@ -1,0 +1,191 @@
+"""Rows to strings: one JSON object per row, a template, or the text of the only column; column by column."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from json.encoder import encode_basestring
+from string import Formatter
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import types
+
+from frostline.errors import UserError
+from frostline.tables.cells import NumberFormat, iso_text, json_text, parse_number_format
+from frostline.tables.columns import check_finite, has_json_cells, located, missing_texts, unknown_column
+
+__all__ = ["bare_texts", "render_rows"]
+
+
+def render_rows(table: pa.Table, *, template: str | None = None, number_format: str = "plain") -> list[str]:
+    """Write every row as a string.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Rows, at least one column.
+    template : str, optional
+        None: the cell itself where there is one column, else ``"json"``. ``"json"``: an object per row as
+        ``json.dumps(row, ensure_ascii=False)`` writes it, columns in table order. Else text with column names in
+        braces, ``"{name} ({year}): {text}"``; ``{{`` and ``}}`` stand for braces.
+    number_format : str
+        ``"plain"``, ``"rounded(k)"``, ``"scientific"``, ``"scientific(k)"`` or ``"digits"``, see
+        :func:`frostline.tables.parse_number_format`. Integers change under the last three only. ``"digits"`` is written
+        without quotes, so the object is then JSON no more.
+
+    Returns
+    -------
+    list of str
+        One per row, in order. A missing cell (null or NaN) is ``null`` in an object or as the only cell, and empty in a
+        template. True and false, dates and times (ISO 8601), decimals (all digits), lists and structs are written as in
+        JSON, text and dates outside objects without quotes. A float32 is written as the shortest decimal that means it.
+
+    Raises
+    ------
+    UserError
+        The template or number format is not valid, a column is not in the table or has no text (binary, durations),
+        a number is infinite, or the text of the only column is missing.
+    """
+    number = parse_number_format(number_format)
+    if not table.num_columns:
+        raise UserError("The table has no columns to write.")
+    if template is None and table.num_columns == 1:
+        return _only_column(table, number)
+    if template is None or template == "json":
+        names, texts = table.column_names, _json_texts
+        pattern = "{" + ", ".join(_literal(encode_basestring(name)) + ": %s" for name in names) + "}"
+    else:
+        pattern, names = _parse(template, table.column_names)
+        texts = bare_texts
+    check_finite(table.select(names))
+    columns = [["" if text is None else text for text in texts(table, name, number)] for name in names]
+    return [pattern % row for row in zip(*columns, strict=True)]
+
+
+def bare_texts(table: pa.Table, name: str, number: NumberFormat) -> list[str | None]:
+    """The cells of a column as text without quotes; None where missing, lists and structs as JSON."""
+    texts, _ = _texts(table, name, number)
+    if has_json_cells(table.schema.field(name)):
+        return [json.loads(text) if text is not None and text.startswith('"') else text for text in texts]
+    return texts
+
+
+def _json_texts(table: pa.Table, name: str, number: NumberFormat) -> list[str | None]:
+    texts, is_text = _texts(table, name, number)
+    return ["null" if text is None else encode_basestring(text) if is_text else text for text in texts]
+
+
+def _only_column(table: pa.Table, number: NumberFormat) -> list[str]:
+    check_finite(table)
+    texts = bare_texts(table, table.column_names[0], number)
+    dtype = table.schema.field(0).type
+    is_text = types.is_null(dtype) or _is_string(dtype.value_type if types.is_dictionary(dtype) else dtype)
+    missing = [row for row, text in enumerate(texts) if text is None]
+    if missing and is_text:
+        raise missing_texts(missing, table.num_rows)
+    return ["null" if text is None else text for text in texts]
+
+
+def _is_string(dtype: pa.DataType) -> bool:
+    return bool(types.is_string(dtype) or types.is_large_string(dtype) or types.is_string_view(dtype))
+
+
+def _texts(table: pa.Table, name: str, number: NumberFormat) -> tuple[list[str | None], bool]:
+    """The cells of a column as text, and whether JSON puts this text in quotes."""
+    column = table.column(name)
+    if types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    dtype = column.type
+    if has_json_cells(table.schema.field(name)):
+        return _again(column.to_pylist(), number), False
+    if _is_string(dtype):
+        return column.to_pylist(), True
+    if types.is_date(dtype) or types.is_time(dtype) or types.is_timestamp(dtype):
+        return _moments(column), True
+    if types.is_null(dtype) or types.is_boolean(dtype):
+        return pc.if_else(column.cast(pa.bool_()), "true", "false").to_pylist(), False
+    if types.is_floating(dtype):
+        return [None if value != value else number.inexact(value) for value in _floats(column)], False
+    if types.is_integer(dtype) or types.is_decimal(dtype):
+        return _each(number.exact, column.to_pylist()), False
+    if types.is_nested(dtype):
+        values = located(
+            lambda value: None if value is None else json_text(value, number),
+            column.to_pylist(),
+            lambda row: f"Column {name!r}, row {row}",
+        )
+        return values, False
+    raise UserError(
+        f"Column {name!r} is of type {dtype}, which has no text.",
+        hint="Name the columns to use without it, or convert it to text or a number first.",
+    )
+
+
+def _each(function: Callable[[Any], str], values: Iterable[Any]) -> list[str | None]:
+    return [None if value is None else function(value) for value in values]
+
+
+def _again(texts: Sequence[str | None], number: NumberFormat) -> list[str | None]:
+    """JSON cells with their numbers in another format; what they were made with is ``plain``."""
+    if number.inexact is repr:
+        return list(texts)
+    return _each(lambda text: json_text(json.loads(text), number), texts)
+
+
+def _floats(column: pa.ChunkedArray) -> list[float]:
+    """Python floats, NaN where missing; a narrower float becomes the shortest decimal that means it."""
+    values = column.to_numpy()
+    floats: list[float] = (values if column.type == pa.float64() else values.astype("U32").astype(np.float64)).tolist()
+    return floats
+
+
+def _moments(column: pa.ChunkedArray) -> list[str | None]:
+    if types.is_timestamp(column.type) and column.type.tz is not None:
+        local = pc.local_timestamp(column).cast(pa.string()).to_pylist()
+        offsets = pc.strftime(column, format="%z").to_pylist()
+        return [t if t is None else f"{iso_text(t)}{o[:3]}:{o[3:]}" for t, o in zip(local, offsets, strict=True)]
+    return _each(iso_text, column.cast(pa.string()).to_pylist())
+
+
+def _literal(text: str) -> str:
+    return text.replace("%", "%%")
+
+
+def _parse(template: str, columns: Sequence[str]) -> tuple[str, list[str]]:
+    """A template as a %-pattern and the columns that fill it."""
+    try:
+        pieces = list(Formatter().parse(template))
+    except (ValueError, TypeError) as error:
+        raise UserError(
+            f"The template {template!r} is not valid: {error}.", hint="Write {{ and }} for braces that are text."
+        ) from error
+    pattern, names = "", []
+    for text, field, spec, conversion in pieces:
+        pattern += _literal(text)
+        if field is not None:
+            names.append(_field_name(field, spec, conversion, columns))
+            pattern += "%s"
+    if not names:
+        raise UserError(
+            f"The template {template!r} names no column, so every row would be the same text.",
+            hint=f"Put a column name in braces, such as {{{columns[0]}}}.",
+        )
+    return pattern, names
+
+
+def _field_name(field: str, spec: str | None, conversion: str | None, columns: Sequence[str]) -> str:
+    written = field + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
+    if written in columns:
+        return written
+    before_access = field.partition(".")[0].partition("[")[0]
+    accesses = before_access != field and before_access in columns
+    if spec or conversion or accesses or not field or field.isdigit():
+        raise UserError(
+            f"The template field {{{written}}} is not allowed: a field is a column name in braces and nothing else, "
+            "with no position, attribute, index, conversion or format.",
+            hint="number_format says how numbers are written.",
+        )
+    raise unknown_column(field, columns)
