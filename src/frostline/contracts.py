@@ -56,7 +56,6 @@ FUSIONS = ("concat", "mean", "max")
 Task = Literal["classification", "regression"]
 
 
-
 def canonical_json(value: Any) -> str:
     """Write a value as JSON that is the same for equal values: sorted keys, no spaces, no NaN."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -6,14 +6,20 @@ import numpy as np
 import pytest
 import torch
 import transformers as tf
-from fakes import byte_tokenizer
 
+from fakes import byte_tokenizer
 from frostline.backbones import resolve
 from frostline.backbones.pooling import pool
 from frostline.contracts import BackboneSpec, Tap
 
 TEXTS = ["a frozen film", "xy", "a rather longer sentence, with commas"]
-SMALL = {"vocab_size": 128, "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32}
+SMALL = {
+    "vocab_size": 128,
+    "hidden_size": 16,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+}
 GROUPED = {**SMALL, "num_key_value_heads": 1, "max_position_embeddings": 64}
 ENCODER = {**SMALL, "max_position_embeddings": 64}
 T5 = {"vocab_size": 128, "d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 3, "num_heads": 2}
@@ -72,7 +78,9 @@ def test_every_layer_is_bit_equal_to_the_full_model(backbone):
     rows = torch.tensor([[*map(int, i), *[0] * (longest - len(i))] for i in ids])
     mask = torch.tensor([[1] * len(i) + [0] * (longest - len(i)) for i in ids])
     raw = []
-    handle = backbone.blocks[-1].register_forward_hook(lambda *a: raw.append(a[2] if torch.is_tensor(a[2]) else a[2][0]))
+    handle = backbone.blocks[-1].register_forward_hook(
+        lambda *a: raw.append(a[2] if torch.is_tensor(a[2]) else a[2][0])
+    )
     with torch.inference_mode():
         output = backbone.model(input_ids=rows, attention_mask=mask, output_hidden_states=True)
     handle.remove()

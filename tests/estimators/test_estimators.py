@@ -111,10 +111,10 @@ def test_set_params_then_refit_uses_the_new_backbone(folder, tmp_path, store_pat
 
 def test_equal_texts_never_stand_on_both_sides_of_a_fold(folder):
     rng = np.random.default_rng(0)
-    texts = [f"text {i % 20}" for i in range(100)]
-    y = rng.integers(0, 2, 20)[np.arange(100) % 20]  # learnable by heart only
+    texts = [f"text {i % 60}" for i in range(300)]
+    y = rng.integers(0, 2, 60)[np.arange(300) % 60]  # learnable by heart only
     clf = TextClassifier(embedder=TextEmbedder(folder, store=None, progress=False)).fit(texts, y)
-    assert clf.cv_metrics_["accuracy"] < 0.85
+    assert clf.cv_metrics_["accuracy"] < 0.75
 
 
 @pytest.mark.parametrize("head", ["linear", "mlp", LogisticRegression(max_iter=500), GaussianNB()], ids=str)

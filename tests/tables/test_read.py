@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from frostline.errors import UserError
-from frostline.tables import iter_tables, read_table
+from frostline.tables import delimited, iter_tables, read_table
 from frostline.tables.read import ENDINGS
 
 EXPECTED = {"id": [1, 2, None], "text": ["a, b", 'say "hi"\nyou', "é"]}
@@ -61,6 +61,15 @@ def test_stopping_early_leaves_nothing_open(tmp_path: Path, ending: str) -> None
     assert next(windows)["id"].to_pylist() == [1]
     del windows
     gc.collect()  # an unclosed file would warn, and warnings are errors
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delimited, "_BLOCK_BYTES", 1 << 16)
+    path = tmp_path / "a.csv"
+    path.write_text("i,text\n" + "".join(f"{i},{'words ' * 10}\n" for i in range(100_000)))
+    before = pa.total_allocated_bytes()
+    most = max(pa.total_allocated_bytes() - before for _ in iter_tables(path, 1000))
+    assert most < path.stat().st_size / 4
 
 
 @pytest.mark.parametrize("rows", [0, -1, 2.0, None])

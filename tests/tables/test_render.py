@@ -212,6 +212,7 @@ def test_template_mistakes(template: Any, message: str) -> None:
         (pa.table({"x": [[b"a"]]}), "Column 'x', row 0: a value of type bytes"),
         (pa.table({"x": [dt.timedelta(1)]}), r"Column 'x' is of type duration\[us\], which has no text"),
         (pa.table({}), "no columns"),
+        (pa.table([[1], [2]], names=["x", "x"]), "The table has more than one column named 'x'"),
     ],
 )
 def test_cells_without_text(table: pa.Table, message: str) -> None:

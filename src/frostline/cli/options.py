@@ -50,9 +50,7 @@ NumberFormat = Annotated[
 Backbone = Annotated[str, typer.Option("--backbone", metavar="M", help="minilm, a model folder, or org/name.")]
 Layers = Annotated[
     list[str] | None,
-    typer.Option(
-        "--layers", metavar="L", help="0..n, -1 = last, final, all; repeat, or a,b. [default: final]"
-    ),
+    typer.Option("--layers", metavar="L", help="0..n, -1 = last, final, all; repeat, or a,b. [default: final]"),
 ]
 Pooling = Annotated[
     str, typer.Option("--pooling", metavar="P", help="recipe, mean, max, first_token, last_token, weighted_mean.")

@@ -1,8 +1,9 @@
 """Engines run jobs on whole tables; this one runs them on this machine."""
 
-from frostline.engines.apply import embed_table, evaluate_table, forecast_embed, forecast_predict, predict_table
-from frostline.engines.health import doctor
+from frostline.engines.apply import evaluate_table, forecast_predict, predict_table
+from frostline.engines.embed import embed_table, forecast_embed
 from frostline.engines.fit import FitResult, fit_table, forecast_fit
+from frostline.engines.health import doctor
 from frostline.engines.options import EmbedOptions, FitOptions, InputOptions
 
 __all__ = [

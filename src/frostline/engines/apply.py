@@ -1,4 +1,4 @@
-"""Jobs that use what was trained: predict, evaluate, embed."""
+"""Jobs that use what was trained: predict and evaluate."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ import numpy as np
 
 from frostline.contracts import EmbedStats
 from frostline.embedder import TextEmbedder
-from frostline.engines.inputs import build_embedder, column_values, input_columns, target_values
-from frostline.engines.options import EmbedOptions, InputOptions
+from frostline.engines.inputs import target_values
 from frostline.engines.scores import LEVEL, judge
 from frostline.errors import ArtifactError, UserError
 from frostline.estimators import TextClassifier, TextRegressor, load
 from frostline.extraction import Forecast
-from frostline.tables import pick_columns, read_table, write_predictions, write_vectors
+from frostline.tables import PREDICTION_ENDINGS, check_output, read_table, write_predictions
 
-__all__ = ["embed_table", "evaluate_table", "forecast_embed", "forecast_predict", "predict_table"]
+__all__ = ["evaluate_table", "forecast_predict", "predict_table"]
 
 
 def predict_table(
@@ -57,6 +56,7 @@ def predict_table(
     UserError
         Missing columns, or something that this kind of predictor does not give.
     """
+    check_output(out, PREDICTION_ENDINGS)
     estimator = load(folder, store=store, device=device, progress=progress)
     if proba and not hasattr(estimator, "predict_proba"):
         raise UserError(f"--proba: {folder} predicts numbers or has a head without probabilities.", hint="leave it out")
@@ -68,7 +68,7 @@ def predict_table(
         values = estimator.proba_features(features)
         columns |= {f"proba_{label}": values[:, i] for i, label in enumerate(estimator.classes_)}
     if interval is not None:
-        columns["lower"], columns["upper"] = estimator.intervals_.interval(columns["prediction"], interval)
+        columns["lower"], columns["upper"] = estimator.interval_of(columns["prediction"], interval)
     write_predictions(out, columns)
     return features.stats
 
@@ -82,6 +82,15 @@ def evaluate_table(
     progress: Any = "auto",
 ) -> dict[str, Any]:
     """Score a saved predictor on a file that has the target column of the fit.
+
+    Parameters
+    ----------
+    folder : path
+        Artifact of a fit.
+    data : path
+        Rows with the columns of the fit and its target.
+    store, device, progress
+        As in :func:`frostline.load`.
 
     Returns
     -------
@@ -127,59 +136,18 @@ def evaluate_table(
     }
 
 
-def embed_table(
-    data: str | Path,
-    *,
-    out: str | Path,
-    inputs: InputOptions | None = None,
-    embedding: EmbedOptions | None = None,
-    per_layer: bool = False,
-) -> tuple[EmbedStats, int]:
-    """Embed every row of a file.
+def forecast_predict(folder: str | Path, data: str | Path, *, store: Any = "default", device: str = "auto") -> Forecast:
+    """Say what :func:`predict_table` would do.
 
     Parameters
     ----------
-    data : path
-    out : path
-        ``.npy`` of shape (n, F), or ``.parquet`` with `id` and `vector`.
-    inputs : InputOptions, optional
-    embedding : EmbedOptions, optional
-    per_layer : bool, default=False
-        Keep the layers apart: shape (n, L, D), ``.npy`` only.
+    folder, data, store, device
+        As there.
 
     Returns
     -------
-    EmbedStats
-    int
-        Width of the vectors.
+    Forecast
     """
-    inputs = inputs or InputOptions()
-    embedder, table, ids = _embed_inputs(data, inputs, embedding or EmbedOptions())
-    if per_layer and Path(out).suffix != ".npy":
-        raise UserError(f"--per-layer writes an array of shape (n, layers, width), got {out}.", hint="give a .npy file")
-    features = embedder.extractor()(embedder.render(table).texts)
-    vectors = features.vectors if per_layer else embedder.fuse(features)
-    write_vectors(out, ids, vectors)
-    return features.stats, int(vectors.shape[-1])
-
-
-def _embed_inputs(data: str | Path, inputs: InputOptions, embedding: EmbedOptions) -> tuple[Any, Any, list[Any]]:
-    table = read_table(data)
-    columns = input_columns(table, inputs, (None, inputs.id))
-    ids = column_values(table, inputs.id) if inputs.id else list(range(table.num_rows))
-    return build_embedder(embedding, inputs), pick_columns(table, columns), ids
-
-
-def forecast_embed(
-    data: str | Path, *, inputs: InputOptions | None = None, embedding: EmbedOptions | None = None
-) -> Forecast:
-    """Say what :func:`embed_table` would do."""
-    embedder, table, _ = _embed_inputs(data, inputs or InputOptions(), embedding or EmbedOptions())
-    return embedder.extractor().forecast(embedder.render(table).texts)
-
-
-def forecast_predict(folder: str | Path, data: str | Path, *, store: Any = "default", device: str = "auto") -> Forecast:
-    """Say what :func:`predict_table` would do."""
     estimator = load(folder, store=store, device=device, progress=False)
     embedder: TextEmbedder = estimator.embedder_
     return embedder.extractor().forecast(embedder.render(read_table(data)).texts)

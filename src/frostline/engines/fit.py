@@ -106,7 +106,17 @@ def forecast_fit(
     inputs: InputOptions | None = None,
     embedding: EmbedOptions | None = None,
 ) -> Forecast:
-    """Say what :func:`fit_table` would do: rows, distinct texts, tokens, estimated seconds and disk."""
+    """Say what :func:`fit_table` would do: rows, distinct texts, tokens, estimated seconds and disk.
+
+    Parameters
+    ----------
+    train, options, inputs, embedding
+        As there.
+
+    Returns
+    -------
+    Forecast
+    """
     job = _Job.prepare(train, options, inputs or InputOptions(), embedding or EmbedOptions())
     return job.embedder.extractor().forecast(job.texts)
 
@@ -128,6 +138,7 @@ class _Job:
     def prepare(cls, train: str | Path, options: FitOptions, inputs: InputOptions, embedding: EmbedOptions) -> _Job:
         rows = read_rows(train, options, inputs)
         embedder = build_embedder(embedding, inputs)
+        cls._new(rows, options, embedder).check_target(rows.y, len(rows.y))
         texts = embedder.render(rows.table).texts
         groups = group_rows(rows, texts)
         folds, how = make_split(rows, groups, options)
@@ -139,20 +150,18 @@ class _Job:
                 f"{np.flatnonzero(shared)[0] + 1}).",
                 hint="remove them from one of the files, or use --on-overlap report",
             )
-        job = cls(rows, options, embedder, texts, groups, folds, how, shared)
-        job.new_estimator()._check_params()
-        job.new_estimator().check_target(rows.y[folds[0][0]], len(folds[0][0]))
-        return job
+        return cls(rows, options, embedder, texts, groups, folds, how, shared)
 
-    def new_estimator(self) -> TextClassifier | TextRegressor:
-        kind = TextClassifier if self.rows.task == "classification" else TextRegressor
-        return kind(
-            features=self.options.features, head=self.options.head, embedder=self.embedder, seed=self.options.seed
-        )
+    @staticmethod
+    def _new(rows: FitRows, options: FitOptions, embedder: TextEmbedder) -> TextClassifier | TextRegressor:
+        kind = TextClassifier if rows.task == "classification" else TextRegressor
+        estimator = kind(features=options.features, head=options.head, embedder=embedder, seed=options.seed)
+        estimator.check_params()
+        return estimator
 
     def fitted(self, features: Features, rows: NDArray[np.intp]) -> TextClassifier | TextRegressor:
         """Train on some of the rows, whose features are there already."""
-        estimator = self.new_estimator()
+        estimator = self._new(self.rows, self.options, self.embedder)
         estimator.prepare(self.rows.table)
         return estimator.fit_features(features.take(rows), self.rows.y[rows], self.groups[rows])
 

@@ -53,7 +53,7 @@ def input_columns(table: pa.Table, options: InputOptions, without: Sequence[str 
         chosen = template_fields(options.template)
     else:
         chosen = [name for name in table.column_names if name not in without]
-    pick_columns(table, [name for name in (*chosen, *without) if name is not None])
+    pick_columns(table, list(dict.fromkeys(name for name in (*chosen, *without) if name is not None)))
     if not chosen:
         raise UserError(
             f"No input column is left beside the target: the table has {', '.join(table.column_names)}.",

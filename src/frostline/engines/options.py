@@ -41,7 +41,13 @@ class InputOptions:
 
 @dataclass(frozen=True)
 class EmbedOptions:
-    """Which backbone, which layers, which store; the keywords of :class:`frostline.TextEmbedder`."""
+    """Which backbone, which layers, which store.
+
+    Parameters
+    ----------
+    backbone, layers, pooling, fusion, max_length, overflow, precision, device, store, progress
+        As for :class:`frostline.TextEmbedder`, with its defaults.
+    """
 
     backbone: str = "minilm"
     layers: Any = "final"

@@ -91,7 +91,7 @@ def _judge_numbers(
 ) -> Judgement:
     y = y.astype(np.float64)
     predicted = estimator.predict_features(features)
-    lower, upper = estimator.intervals_.interval(predicted, LEVEL)
+    lower, upper = estimator.interval_of(predicted, LEVEL)
     return Judgement(
         metrics=regression_metrics(y, predicted, lower, upper),
         baselines=baselines,

@@ -83,7 +83,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
 
     def prepare(self, X: Any) -> Rendered:
         """Check the parameters, remember the input's columns and render the rows; nothing runs yet."""
-        self._check_params()
+        self.check_params()
         self.embedder_ = self._new_embedder()
         rendered = self.embedder_.render(X)
         remember_columns(self.embedder_, rendered.table, X)
@@ -171,7 +171,13 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
             return embedder
         return TextEmbedder(self.backbone, layers=self.layers, pooling=self.pooling, fusion=self.fusion)
 
-    def _check_params(self) -> None:
+    def check_params(self) -> None:
+        """Refuse parameters that cannot be used, before anything runs.
+
+        Raises
+        ------
+        UserError
+        """
         if self.features not in FEATURES:
             raise UserError(
                 f"Unknown features {self.features!r}. Allowed: {', '.join(map(repr, FEATURES))}.",

@@ -91,7 +91,22 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         -------
         lower, upper : arrays of shape (n_samples,)
         """
-        return self.intervals_.interval(self.predict(X), level)
+        return self.interval_of(self.predict(X), level)
+
+    def interval_of(self, predicted: NDArray[Any], level: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Put an interval around predictions that were made before.
+
+        Raises
+        ------
+        UserError
+            There were too few training rows for out-of-fold residuals, or for this level.
+        """
+        check_is_fitted(self, "head_")
+        if self.intervals_ is None:
+            raise UserError(
+                "There were too few training rows to know how far predictions err.", hint="fit on more rows"
+            )
+        return self.intervals_.interval(predicted, level)
 
     def check_target(self, y: Any, n_rows: int) -> NDArray[np.float64]:
         """Check targets: one finite number a row, not all equal to a label.
@@ -117,6 +132,6 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
 
     def _fit_head(self, Z: NDArray[np.float32], y: NDArray[Any], groups: NDArray[Any]) -> None:
         self.head_ = self._train(Z, y, groups)
-        oof = oof_predict(self.head_, Z, y, groups, cv=5, seed=self.seed, method="predict")
-        self.intervals_ = ResidualIntervals.from_oof(y, oof)
-        self.cv_metrics_ = regression_metrics(y, oof)
+        oof = oof_predict(self.head_, Z, y, groups, cv=5, seed=self.seed)
+        self.intervals_ = None if oof is None else ResidualIntervals.from_oof(y, oof)
+        self.cv_metrics_ = {} if oof is None else regression_metrics(y, oof)

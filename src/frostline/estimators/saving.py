@@ -131,8 +131,9 @@ def load(folder: str | Path, *, store: Any = "default", device: str = "auto", pr
         features=params["features"], seed=params["seed"], head=params["head"] or clone(head), embedder=embedder
     )
     _restore(estimator, manifest, head)
-    if manifest["intervals"] is not None:
-        estimator.intervals_ = ResidualIntervals.from_state(manifest["intervals"], residuals)
+    if isinstance(estimator, TextRegressor):
+        params = manifest["intervals"]
+        estimator.intervals_ = None if params is None else ResidualIntervals.from_state(params, residuals)
     return estimator
 
 
@@ -260,9 +261,8 @@ def describe_choice(estimator: TextEstimator) -> dict[str, Any]:
         "precision": embedder.precision,
         "seed": int(estimator.seed),
     }
-    strength = getattr(head, "C_", None) if hasattr(head, "C_") else getattr(head, "alpha_", None)
-    if strength is not None:
-        chosen["strength"] = float(np.mean(strength))
+    if hasattr(head, "strength_"):
+        chosen["strength"] = float(head.strength_)
     if hasattr(head, "chosen_"):
         chosen["mlp"] = head.chosen_
     return chosen

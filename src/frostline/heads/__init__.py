@@ -1,1 +1,15 @@
-"""Placeholder."""
+"""Heads: what is trained on embeddings to predict, where scikit-learn has nothing as exact, as fast or as safe to save."""
+
+from frostline.heads.choice import fit_head, make_head, oof_predict
+from frostline.heads.linear import LinearClassifier, LinearRegressor
+from frostline.heads.mlp import MLPClassifier, MLPRegressor
+
+__all__ = [
+    "LinearClassifier",
+    "LinearRegressor",
+    "MLPClassifier",
+    "MLPRegressor",
+    "fit_head",
+    "make_head",
+    "oof_predict",
+]

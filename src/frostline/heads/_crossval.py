@@ -61,7 +61,7 @@ class LogisticFolds:
     @property
     def n_columns(self) -> int:
         """Columns of logits of all folds together at one strength."""
-        return len(self._theta) * self._theta.shape[1]
+        return len(self._theta) * int(self._theta.shape[1])
 
     def evaluate(self, strengths: Sequence[float]) -> list[StrengthScore]:
         """Fit all folds at these strengths at once, from the last solution so far, and score held-out rows."""

@@ -42,9 +42,9 @@ def probabilities(logits: FloatArray) -> FloatArray:
     """Class probabilities of the columns: sigmoid of one, softmax of several; the second axis runs over columns."""
     if logits.shape[1] == 1:
         half = np.tanh(logits / 2)  # does not overflow
-        return (1 + half) / 2
+        return np.asarray((1 + half) / 2)
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 def log_losses(logits: FloatArray, labels: NDArray[np.intp]) -> FloatArray:
@@ -54,7 +54,7 @@ def log_losses(logits: FloatArray, labels: NDArray[np.intp]) -> FloatArray:
         return np.maximum(against, 0) + np.log1p(np.exp(-np.abs(against)))
     top = logits.max(axis=1)
     total = np.exp(logits - top[:, None]).sum(axis=1)
-    return np.log(total) + top - logits[:, labels, np.arange(len(labels))]
+    return np.asarray(np.log(total) + top - logits[:, labels, np.arange(len(labels))])
 
 
 class Metric:
@@ -263,7 +263,7 @@ class _Descent:
     def _value(self, logits: FloatArray, squares: Doubles) -> Doubles:
         losses = log_losses(logits, self.problems.labels)
         data = np.einsum("pn,pn->p", losses, self.problems.weights, dtype=np.float64)
-        return data + self.problems.strength / 2 * squares
+        return np.asarray(data + self.problems.strength / 2 * squares)
 
     def _differentiate(self) -> None:
         """Set the gradient, and the mean curvature of the rows for each column."""
@@ -299,4 +299,4 @@ def _scale(factor: Doubles, A: FloatArray) -> FloatArray:
 def _dot(A: FloatArray, B: FloatArray) -> Doubles:
     """Inner product within each problem."""
     a, b = A.reshape(len(A), 1, -1), B.reshape(len(B), -1, 1)
-    return np.matmul(a, b)[:, 0, 0].astype(np.float64)
+    return np.asarray(np.matmul(a, b)[:, 0, 0], dtype=np.float64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -15,13 +16,19 @@ from frostline.contracts import FloatArray
 from frostline.errors import UserError
 from frostline.heads._crossval import LogisticFolds
 from frostline.heads._folds import inner_folds
-from frostline.heads._logistic import Doubles, probabilities
+from frostline.heads._logistic import Doubles, Metric, Problems, minimize, n_columns, probabilities
 from frostline.heads._path import StrengthScore, best_strength, check_strengths, search
 from frostline.heads._ridge import RidgeFolds
-from frostline.heads._standard import blocks, standardize
+from frostline.heads._standard import Standardized, blocks, standardize
 from frostline.heads._state import State, labels_from_json, labels_to_json
+from frostline.splits import Split
 
 __all__ = ["LinearClassifier", "LinearRegressor"]
+
+_UNTESTED_STRENGTH = 0.1
+"""Penalty where the rows are too few to hold any out: strong, since nothing speaks for a weak one."""
+
+_MAX_STEPS = 5000
 
 
 class _Linear(BaseEstimator):  # type: ignore[misc]
@@ -60,3 +67,222 @@ class _Linear(BaseEstimator):  # type: ignore[misc]
         table: FloatArray = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
         coef = np.atleast_2d(self.coef_)
         return np.vstack([part @ coef.T + self.intercept_ for _, part in blocks(table)])
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "strength": float(self.strength_),
+            "cv_scores": [[float(value) for value in score] for score in self.cv_scores_],
+            "n_features_in": int(self.n_features_in_),
+            "cv": int(self.cv),
+            "seed": int(self.seed),
+        }
+
+    @classmethod
+    def _restored(cls, params: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Self:
+        head = cls(cv=params["cv"], seed=params["seed"])
+        head.strength_, head.n_features_in_ = params["strength"], params["n_features_in"]
+        head.cv_scores_ = [StrengthScore(*score) for score in params["cv_scores"]]
+        head.coef_, head.intercept_ = tensors["coef"], tensors["intercept"]
+        return head
+
+
+class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
+    """Logistic regression with an L2 penalty: softmax over the classes, logistic for two.
+
+    Parameters
+    ----------
+    strengths : "auto" or iterable of float, default="auto"
+        Penalties to choose from, per unit of mean loss on standardized features; scikit-learn's ``C`` is
+        ``1 / (n_samples * strength)``. ``"auto"`` walks in half-decades as far as the score asks for.
+    cv : int, default=5
+        Folds on the training rows; stratified, groups never split.
+    seed : int, default=0
+        Of the folds.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    coef_ : ndarray of shape (1 or n_classes, n_features)
+        On the original features.
+    intercept_ : ndarray of shape (1 or n_classes,)
+    strength_ : float
+        The penalty of lowest held-out log loss.
+    cv_scores_ : list of (strength, mean, std)
+        Held-out log loss of each penalty tried.
+    oof_proba_ : ndarray of shape (n_samples, n_classes)
+        Out-of-fold probabilities at `strength_`; absent where the rows allow no folds.
+    """
+
+    def fit(self, X: ArrayLike, y: ArrayLike, groups: Sequence[Any] | None = None, sample_weight: Any = None) -> Self:
+        """Choose the strength on folds of the training rows, then fit on all of them.
+
+        Parameters
+        ----------
+        X : array of shape (n_samples, n_features)
+        y : array of shape (n_samples,)
+            Labels of any one type.
+        groups : sequence of length n_samples, optional
+            Rows that are never split.
+        sample_weight : array of shape (n_samples,), optional
+        """
+        table, labels = validate_data(self, X, y, dtype=[np.float32, np.float64])
+        check_classification_targets(labels)
+        self.classes_, codes = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise UserError(f"There is one class only ({self.classes_[0]!r}); a classifier needs two or more.")
+        weights = self._weights(sample_weight, table)
+        weights /= weights.sum()
+        scaled = standardize(table, weights)
+        metric = Metric(scaled.Z, weights)
+        folds = _folds_or_none(codes, groups, self.cv, self.seed, stratify=True)
+        k = n_columns(len(self.classes_))
+        start = np.zeros((1, k, scaled.Z.shape[1] + 1), dtype=scaled.Z.dtype)
+        if folds is None:
+            self.cv_scores_, self.strength_ = [], _UNTESTED_STRENGTH
+            self.__dict__.pop("oof_proba_", None)
+        else:
+            search_folds = LogisticFolds(scaled.Z, codes, len(self.classes_), weights, folds, metric)
+            # Several strengths at a time share the reading of the table; many columns fill the product on their own.
+            self._choose(search_folds, start=-2, chunk=3 if search_folds.n_columns <= 30 else 1)
+            start = search_folds.start(self.strength_)
+            self.oof_proba_ = search_folds.held_out(self.strength_)
+        theta = _whole_fit(scaled, codes, k, weights, self.strength_, metric, start)
+        self.coef_, self.intercept_ = scaled.to_original(theta[0, :, :-1], theta[0, :, -1])
+        return self
+
+    def decision_function(self, X: ArrayLike) -> Doubles:
+        """Logits: shape (n_samples,) for two classes, else (n_samples, n_classes)."""
+        logits = self._linear(X)
+        return logits[:, 0] if logits.shape[1] == 1 else logits
+
+    def predict_proba(self, X: ArrayLike) -> Doubles:
+        """Class probabilities, shape (n_samples, n_classes), columns in the order of `classes_`."""
+        p: Doubles = probabilities(self._linear(X)).astype(np.float64, copy=False)
+        return np.hstack([1 - p, p]) if p.shape[1] == 1 else p
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """The most probable label of each row."""
+        logits = self._linear(X)
+        codes = (logits[:, 0] > 0).astype(int) if logits.shape[1] == 1 else logits.argmax(axis=1)
+        return np.asarray(self.classes_[codes])
+
+    def get_state(self) -> State:
+        """What is needed to predict, as plain values and arrays."""
+        params = {**self._state(), "classes": labels_to_json(self.classes_)}
+        return params, {"coef": self.coef_, "intercept": self.intercept_}
+
+    @classmethod
+    def from_state(cls, params: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Self:
+        """Restore a fitted head from :meth:`get_state`."""
+        head = cls._restored(params, tensors)
+        head.classes_ = labels_from_json(params["classes"])
+        return head
+
+
+class LinearRegressor(RegressorMixin, _Linear):  # type: ignore[misc]
+    """Ridge regression in closed form.
+
+    Parameters
+    ----------
+    strengths : "auto" or iterable of float, default="auto"
+        Penalties to choose from, per unit of mean squared error on standardized features and targets; scikit-learn's
+        ``alpha`` is ``n_samples * strength``.
+    cv : int, default=5
+        Folds on the training rows; groups never split.
+    seed : int, default=0
+        Of the folds.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
+        On the original features.
+    intercept_ : float or ndarray of shape (n_targets,)
+    strength_ : float
+        The penalty of lowest held-out squared error, one for all targets.
+    cv_scores_ : list of (strength, mean, std)
+    oof_pred_ : ndarray of the shape of y
+        Out-of-fold predictions at `strength_`; absent where the rows allow no folds.
+    """
+
+    def fit(self, X: ArrayLike, y: ArrayLike, groups: Sequence[Any] | None = None, sample_weight: Any = None) -> Self:
+        """Choose the strength on folds of the training rows, then fit on all of them.
+
+        Parameters
+        ----------
+        X : array of shape (n_samples, n_features)
+        y : array of shape (n_samples,) or (n_samples, n_targets)
+        groups : sequence of length n_samples, optional
+            Rows that are never split.
+        sample_weight : array of shape (n_samples,), optional
+        """
+        table, targets = validate_data(self, X, y, dtype=[np.float32, np.float64], multi_output=True, y_numeric=True)
+        columns = np.asarray(targets, dtype=np.float64).reshape(len(targets), -1)
+        weights = self._weights(sample_weight, table)
+        weights /= weights.sum()
+        scaled = standardize(table, weights)
+        mean = weights @ columns
+        spread = np.sqrt(weights @ (columns - mean) ** 2)
+        scale = np.where(spread > 0, spread, 1.0)
+        folds = _folds_or_none(columns, groups, self.cv, self.seed, stratify=False)
+        ridge = RidgeFolds(scaled.Z, (columns - mean) / scale, weights, folds or [])
+        if folds is None:
+            self.cv_scores_, self.strength_ = [], _UNTESTED_STRENGTH
+            self.__dict__.pop("oof_pred_", None)
+        else:
+            self._choose(ridge, start=1, chunk=1)
+            self.oof_pred_ = (ridge.held_out(self.strength_) * scale + mean).reshape(targets.shape)
+        W, b = ridge.fit(self.strength_)
+        coef, intercept = scaled.to_original((W * scale).T, b * scale + mean)
+        flat = targets.ndim == 1
+        self.coef_, self.intercept_ = (coef[0], intercept[0]) if flat else (coef, intercept)
+        return self
+
+    def predict(self, X: ArrayLike) -> Doubles:
+        """Predicted targets, shaped as y was."""
+        found = self._linear(X)
+        return found[:, 0] if self.coef_.ndim == 1 else found
+
+    def get_state(self) -> State:
+        """What is needed to predict, as plain values and arrays."""
+        return self._state(), {"coef": self.coef_, "intercept": np.asarray(self.intercept_)}
+
+    @classmethod
+    def from_state(cls, params: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Self:
+        """Restore a fitted head from :meth:`get_state`."""
+        return cls._restored(params, tensors)
+
+
+def _folds_or_none(
+    y: NDArray[Any], groups: Sequence[Any] | None, cv: int, seed: int, *, stratify: bool
+) -> list[Split] | None:
+    """Inner folds; None where the rows are too few to hold any out, so that a tiny table can still be fitted."""
+    n_groups = len(y) if groups is None else len(np.unique(np.asarray(groups)))
+    smallest = n_groups
+    if stratify:
+        of_class = [
+            np.unique(np.asarray(groups)[y == c]) if groups is not None else np.flatnonzero(y == c)
+            for c in np.unique(y)
+        ]
+        smallest = max(len(members) for members in of_class)
+    return None if min(n_groups, smallest) < 2 else inner_folds(y, groups, cv, seed, stratify)
+
+
+def _whole_fit(
+    scaled: Standardized,
+    codes: NDArray[Any],
+    k: int,
+    weights: Doubles,
+    strength: float,
+    metric: Metric,
+    start: FloatArray,
+) -> Doubles:
+    """Fit on all rows: to the precision of the table first, where that is single the last steps in double."""
+    width = scaled.Z.shape[1]
+    problems = Problems(
+        scaled.Z, codes, k, weights[None].astype(scaled.Z.dtype), np.zeros((1, width), scaled.Z.dtype),
+        np.ones((1, width), scaled.Z.dtype), np.array([strength]),
+    )  # fmt: skip
+    if scaled.Z.dtype == np.float32:
+        start = minimize(problems, metric, start, 1e-5, _MAX_STEPS)
+        problems = replace(problems, weights=weights[None])
+    return minimize(problems, metric, start.astype(np.float64), 1e-10, _MAX_STEPS).astype(np.float64)

@@ -8,15 +8,20 @@ from frostline.tables.columns import pick_columns
 from frostline.tables.frames import to_rows
 from frostline.tables.read import iter_tables, read_table
 from frostline.tables.render import render_rows
-from frostline.tables.write import write_predictions, write_vectors
+from frostline.tables.vectors import VECTOR_ENDINGS, vector_writer, write_vectors
+from frostline.tables.write import PREDICTION_ENDINGS, check_output, write_predictions
 
 __all__ = [
+    "PREDICTION_ENDINGS",
+    "VECTOR_ENDINGS",
+    "check_output",
     "iter_tables",
     "parse_number_format",
     "pick_columns",
     "read_table",
     "render_rows",
     "to_rows",
+    "vector_writer",
     "write_predictions",
     "write_vectors",
 ]

@@ -18,7 +18,8 @@ from frostline.tables.source import open_checked
 
 __all__ = ["delimited_blocks"]
 
-_BLOCK_BYTES = 16 << 20
+_BLOCK_BYTES = 8 << 20
+"""Read at a time, and so the longest row."""
 _END = "\x1eend of file\x1e"
 """First cell of a row put behind the file: where it does not come out as the last row, a quote was never closed."""
 
@@ -65,7 +66,8 @@ def delimited_blocks(path: Path, delimiter: str) -> Iterator[pa.Table]:
     Raises
     ------
     UserError
-        No rows, ragged rows, duplicate names, a quote that is never closed, a blank line in a file of one column.
+        No rows, ragged rows, duplicate names, a row beyond 8 MiB, a quote that is never closed, a blank line in a
+        file of one column.
     """
     if delimiter == ",":
         delimiter = _header_delimiter(path)

@@ -15,7 +15,7 @@ from pyarrow import types
 
 from frostline.errors import UserError
 from frostline.tables.cells import NumberFormat, iso_text, json_text, parse_number_format
-from frostline.tables.columns import check_finite, has_json_cells, located, missing_texts, unknown_column
+from frostline.tables.columns import check_finite, check_names, has_json_cells, located, missing_texts, unknown_column
 
 __all__ = ["bare_texts", "render_rows"]
 
@@ -52,6 +52,7 @@ def render_rows(table: pa.Table, *, template: str | None = None, number_format: 
     number = parse_number_format(number_format)
     if not table.num_columns:
         raise UserError("The table has no columns to write.")
+    check_names(table.column_names, "The table")
     if template is None and table.num_columns == 1:
         return _only_column(table, number)
     if template is None or template == "json":

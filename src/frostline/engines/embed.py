@@ -1,0 +1,93 @@
+"""Embed a table of any length into a file, window by window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from frostline.backbones import WINDOW_ROWS
+from frostline.contracts import EmbedStats
+from frostline.engines.inputs import build_embedder, column_values, input_columns
+from frostline.engines.options import EmbedOptions, InputOptions
+from frostline.extraction import Forecast
+from frostline.tables import VECTOR_ENDINGS, check_output, iter_tables, pick_columns, read_table, vector_writer
+
+__all__ = ["embed_table", "forecast_embed"]
+
+
+def embed_table(
+    data: str | Path,
+    *,
+    out: str | Path,
+    inputs: InputOptions | None = None,
+    embedding: EmbedOptions | None = None,
+    per_layer: bool = False,
+) -> tuple[EmbedStats, int]:
+    """Embed every row of a file, in memory that does not grow with their number.
+
+    A run that was killed and is run again finds its finished batches in the store and writes the same bytes as a run
+    that was not.
+
+    Parameters
+    ----------
+    data : path
+    out : path
+        ``.npy`` of shape (n, F), or ``.parquet`` with `id` and `vector`.
+    inputs : InputOptions, optional
+    embedding : EmbedOptions, optional
+    per_layer : bool, default=False
+        Keep the layers apart: shape (n, L, D), ``.npy`` only.
+
+    Returns
+    -------
+    EmbedStats
+    int
+        Width of the vectors.
+    """
+    inputs = inputs or InputOptions()
+    check_output(out, (".npy",) if per_layer else VECTOR_ENDINGS)
+    embedder = build_embedder(embedding or EmbedOptions(), inputs)
+    extractor = embedder.extractor()
+    ids: list[list[Any]] = []
+
+    def windows() -> Iterator[list[str]]:
+        n_before = 0
+        for table in iter_tables(data, WINDOW_ROWS):
+            rows = range(n_before, n_before := n_before + table.num_rows)
+            ids.append(column_values(table, inputs.id) if inputs.id else list(rows))
+            yield embedder.render(_input_table(table, inputs)).texts
+
+    stream = extractor.stream(windows())
+    dim = 0
+    with vector_writer(out) as write:
+        for features in stream:
+            vectors = features.vectors if per_layer else embedder.fuse(features)
+            write(ids.pop(0), vectors)
+            dim = int(vectors.shape[-1])
+    return stream.stats(), dim
+
+
+def _input_table(table: pa.Table, inputs: InputOptions) -> pa.Table:
+    return pick_columns(table, input_columns(table, inputs, (None, inputs.id)))
+
+
+def forecast_embed(
+    data: str | Path, *, inputs: InputOptions | None = None, embedding: EmbedOptions | None = None
+) -> Forecast:
+    """Say what :func:`embed_table` would do.
+
+    Parameters
+    ----------
+    data, inputs, embedding
+        As there.
+
+    Returns
+    -------
+    Forecast
+    """
+    inputs = inputs or InputOptions()
+    embedder = build_embedder(embedding or EmbedOptions(), inputs)
+    return embedder.extractor().forecast(embedder.render(_input_table(read_table(data), inputs)).texts)
