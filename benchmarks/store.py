@@ -5,6 +5,8 @@
 Needs about ``rows * dim * 4`` bytes of disk, which are freed at the end. The last line of stdout is one JSON object.
 What is unfair: the gathered rows have just been written and come from the page cache where memory allows; the first
 gather includes opening the store and reading its index, the second does not.
+The array that takes the rows is touched beforehand, so its page faults are not counted. Committing is mostly waiting for
+the disk to flush, which other work on the machine slows several times over: run it more than once.
 """
 
 from __future__ import annotations

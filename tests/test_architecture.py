@@ -1,4 +1,4 @@
-"""The limits of the house, read off the source by `ast`. No waivers: what breaks one is rewritten."""
+"""The limits of the house, read off the source by `ast`: what breaks one is rewritten."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from frostline.errors import UserError, nearest
 from frostline.extraction import Extractor, Features
 from frostline.numerics.fusion import fuse
 from frostline.store import Store
-from frostline.tables import pick_columns, render_rows, to_rows
+from frostline.tables import conform, pick_columns, render_rows, to_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -204,7 +204,9 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return backbone, [Tap(layer, self.pooling) for layer in layers]
 
     def __sklearn_tags__(self) -> Tags:
-        return text_tags(super().__sklearn_tags__(), requires_fit=False)
+        tags = text_tags(super().__sklearn_tags__(), requires_fit=False)
+        tags.transformer_tags.preserves_dtype = []  # vectors are float32, whatever the columns were
+        return tags
 
 
 def text_tags(tags: Tags, *, requires_fit: bool = True) -> Tags:
@@ -217,8 +219,9 @@ def text_tags(tags: Tags, *, requires_fit: bool = True) -> Tags:
 
 
 def remember_columns(estimator: Any, table: pa.Table, X: Any) -> None:
-    """Set scikit-learn's `n_features_in_` and, for named input, `feature_names_in_`."""
+    """Set scikit-learn's `n_features_in_` and, for named input, `feature_names_in_`; and the type of each column."""
     estimator.n_features_in_ = table.num_columns
+    estimator.input_types_ = [str(column_type) for column_type in table.schema.types]
     if hasattr(X, "columns") or hasattr(X, "column_names"):
         estimator.feature_names_in_ = np.array(table.column_names, dtype=object)
     elif hasattr(estimator, "feature_names_in_"):
@@ -243,4 +246,5 @@ def read_input(estimator: Any, X: Any, template: str | None, number_format: str)
             f"X has {table.num_columns} features, but {type(estimator).__name__} is expecting {expected} features as input.",
             hint="pass the same columns as in fit, in the same order",
         )
+    table = conform(table, getattr(estimator, "input_types_", None))
     return Rendered(table, render_rows(table, template=template, number_format=number_format))

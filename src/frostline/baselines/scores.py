@@ -38,10 +38,12 @@ def run_baselines(
     Parameters
     ----------
     task : {"classification", "regression"}
-    train_texts, test_texts : sequences of n_train and n_test strings
+    train_texts : sequence of n_train strings
         Rows as the backbone reads them.
-    y_train, y_test : arrays of shape (n,), for regression also (n, n_targets)
+    y_train : array of shape (n_train,), for regression also (n_train, n_targets)
         Labels of at least two classes, or numbers.
+    test_texts, y_test
+        The same for the test rows.
     train_rows, test_rows : tables of n_train and n_test rows, optional
         The input columns, without the target.
     seed : int

@@ -15,7 +15,7 @@ from frostline.contracts import Task
 from frostline.engines.inputs import column_values, infer_task, input_columns, target_values
 from frostline.engines.options import FitOptions, InputOptions
 from frostline.errors import UserError, nearest
-from frostline.tables import pick_columns, read_table
+from frostline.tables import has_json_cells, pick_columns, read_table
 
 __all__ = ["FitRows", "group_rows", "make_split", "read_rows"]
 
@@ -96,6 +96,8 @@ def _stack(tables: list[pa.Table], names: list[str]) -> pa.Table:
     if len(tables) == 1:
         return tables[0]
     try:
+        if any(len({has_json_cells(t.schema.field(n)) for t in tables}) > 1 for n in tables[0].column_names):
+            raise pa.ArrowTypeError("cells of several types in one file only")
         return pa.concat_tables(tables, promote_options="permissive").combine_chunks()
     except pa.ArrowException as error:
         differs = [

@@ -14,7 +14,7 @@ from frostline.contracts import Task
 from frostline.embedder import TextEmbedder
 from frostline.engines.options import EmbedOptions, InputOptions
 from frostline.errors import UserError, nearest
-from frostline.tables import pick_columns
+from frostline.tables import has_json_cells, pick_columns
 
 __all__ = ["build_embedder", "column_values", "infer_task", "input_columns", "split_names", "target_values"]
 
@@ -106,6 +106,11 @@ def target_values(table: pa.Table, name: str, where: str) -> NDArray[Any]:
         Unknown column, missing values, or values that are neither text, numbers nor booleans.
     """
     values = column_values(table, name)
+    if has_json_cells(table.schema.field(name)):
+        raise UserError(
+            f"The target column {name!r} of {where} mixes types or holds nested values.",
+            hint="write all targets as text, or all as numbers",
+        )
     missing = [i for i, v in enumerate(values) if v is None or v == "" or (isinstance(v, float) and np.isnan(v))]
     if missing:
         raise UserError(

@@ -213,7 +213,7 @@ def target_vector(given: Any, n_rows: int) -> NDArray[Any]:
     UserError
     """
     if given is None:
-        raise UserError("y is None, but fit requires y to be passed: the target column is None.")
+        raise UserError("fit requires y to be passed, but the target y is None.")
     y: NDArray[Any] = np.asarray(given)
     if y.ndim == 2 and y.shape[1] == 1:
         import warnings

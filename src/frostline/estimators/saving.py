@@ -73,6 +73,7 @@ def save_estimator(estimator: TextEstimator, folder: str | Path, report: FitRepo
         "input": {
             "n_features_in": estimator.n_features_in_,
             "feature_names_in": None if names is None else [str(name) for name in names],
+            "types": estimator.input_types_,
         },
         "head": head,
         "classes": None if classes is None else _plain_labels(classes),
@@ -148,6 +149,7 @@ def _restore(estimator: TextEstimator, manifest: dict[str, Any], head: Any) -> N
     names = manifest["input"]["feature_names_in"]
     for target in (estimator, estimator.embedder_):
         target.n_features_in_ = manifest["input"]["n_features_in"]
+        target.input_types_ = manifest["input"]["types"]
         if names is not None:
             target.feature_names_in_ = np.array(names, dtype=object)
     estimator.embedder_.layers_ = manifest["layers"]

@@ -124,7 +124,7 @@ def _of_features(Z: FloatArray, y: Doubles, weights: Doubles, center: Doubles, i
     """Equations of the features; each fold's moments are those of all rows less those of the rows that it holds out."""
     *folds, whole = weights
     held_out = [_moments(Z[own == 0], y[own == 0], whole[own == 0]) for own in folds]
-    total = np.sum(held_out, axis=0)
+    total = np.sum(held_out, axis=0) if held_out else _moments(Z, y, whole)
     systems, width = [], Z.shape[1]
     for sums, scale in zip([*(total - part for part in held_out), total], inverse, strict=True):
         mean = sums[-1, :-1] / sums[-1, -1]

@@ -72,8 +72,8 @@ def standardize(X: FloatArray, weights: NDArray[np.float64]) -> Standardized:
     for rows, part in blocks(X):
         square += weights[rows] @ (part - mean) ** 2
     scale = np.sqrt(square)
-    # What rounding leaves of a constant column is not a feature.
-    constant = scale <= 10 * np.finfo(X.dtype).eps * np.abs(mean)
+    # What rounding leaves of a constant column is not a feature; a sum of n terms errs by up to n roundings.
+    constant = scale <= (100 + len(X)) * np.finfo(np.float64).eps * np.abs(mean)
     inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=~constant)
     Z = np.empty(X.shape, dtype=np.float64 if X.size <= _DOUBLE_ENTRIES else np.float32)
     for rows, part in blocks(X):

@@ -9,8 +9,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from frostline.contracts import FloatArray
 from frostline.errors import UserError
@@ -44,12 +45,6 @@ class _Linear(BaseEstimator):  # type: ignore[misc]
         self.strengths = strengths
         self.cv = cv
         self.seed = seed
-
-    def _weights(self, sample_weight: ArrayLike | None, X: FloatArray) -> Doubles:
-        weights: Doubles = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        if not weights.any():
-            raise UserError("Every sample weight is zero.")
-        return weights
 
     def _choose(self, folds: LogisticFolds | RidgeFolds, start: int, chunk: int) -> None:
         """Score the strengths that were asked for, or as many as it takes to find the best."""
@@ -113,7 +108,7 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
         Out-of-fold probabilities at `strength_`; absent where the rows allow no folds.
     """
 
-    def fit(self, X: ArrayLike, y: ArrayLike, groups: Sequence[Any] | None = None, sample_weight: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike, groups: Sequence[Any] | None = None) -> Self:
         """Choose the strength on folds of the training rows, then fit on all of them.
 
         Parameters
@@ -123,15 +118,13 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
             Labels of any one type.
         groups : sequence of length n_samples, optional
             Rows that are never split.
-        sample_weight : array of shape (n_samples,), optional
         """
         table, labels = validate_data(self, X, y, dtype=[np.float32, np.float64])
         check_classification_targets(labels)
         self.classes_, codes = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise UserError(f"There is one class only ({self.classes_[0]!r}); a classifier needs two or more.")
-        weights = self._weights(sample_weight, table)
-        weights /= weights.sum()
+        weights = np.full(len(table), 1 / len(table))
         scaled = standardize(table, weights)
         metric = Metric(scaled.Z, weights)
         folds = _folds_or_none(codes, groups, self.cv, self.seed, stratify=True)
@@ -204,7 +197,7 @@ class LinearRegressor(RegressorMixin, _Linear):  # type: ignore[misc]
         Out-of-fold predictions at `strength_`; absent where the rows allow no folds.
     """
 
-    def fit(self, X: ArrayLike, y: ArrayLike, groups: Sequence[Any] | None = None, sample_weight: Any = None) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike, groups: Sequence[Any] | None = None) -> Self:
         """Choose the strength on folds of the training rows, then fit on all of them.
 
         Parameters
@@ -213,12 +206,10 @@ class LinearRegressor(RegressorMixin, _Linear):  # type: ignore[misc]
         y : array of shape (n_samples,) or (n_samples, n_targets)
         groups : sequence of length n_samples, optional
             Rows that are never split.
-        sample_weight : array of shape (n_samples,), optional
         """
         table, targets = validate_data(self, X, y, dtype=[np.float32, np.float64], multi_output=True, y_numeric=True)
         columns = np.asarray(targets, dtype=np.float64).reshape(len(targets), -1)
-        weights = self._weights(sample_weight, table)
-        weights /= weights.sum()
+        weights = np.full(len(table), 1 / len(table))
         scaled = standardize(table, weights)
         mean = weights @ columns
         spread = np.sqrt(weights @ (columns - mean) ** 2)
@@ -250,6 +241,11 @@ class LinearRegressor(RegressorMixin, _Linear):  # type: ignore[misc]
     def from_state(cls, params: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Self:
         """Restore a fitted head from :meth:`get_state`."""
         return cls._restored(params, tensors)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
 
 
 def _folds_or_none(

@@ -4,7 +4,8 @@ A table is a ``pyarrow.Table`` everywhere inside. Row order and column order are
 """
 
 from frostline.tables.cells import parse_number_format
-from frostline.tables.columns import pick_columns
+from frostline.tables.columns import has_json_cells, pick_columns
+from frostline.tables.conform import conform
 from frostline.tables.frames import to_rows
 from frostline.tables.read import iter_tables, read_table
 from frostline.tables.render import render_rows
@@ -15,6 +16,8 @@ __all__ = [
     "PREDICTION_ENDINGS",
     "VECTOR_ENDINGS",
     "check_output",
+    "conform",
+    "has_json_cells",
     "iter_tables",
     "parse_number_format",
     "pick_columns",

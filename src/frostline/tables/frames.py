@@ -89,6 +89,8 @@ def _table_of(X: Any) -> pa.Table:
         return _from_array(X)
     if isinstance(X, list | tuple):
         return _from_list(X)
+    if hasattr(X, "__array__") and not isinstance(X, np.generic):
+        return _from_array(np.asarray(X))
     raise UserError(f"Rows must be {_ALLOWED}; got {_kind(X)}.", hint=_advice(X))
 
 

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from frostline.errors import UserError
+from frostline.heads import LinearClassifier, LinearRegressor, MLPRegressor, fit_head, make_head, oof_predict
+
+
+def test_by_name():
+    assert isinstance(make_head("linear", "classification", 3), LinearClassifier)
+    assert make_head("linear", "regression", 3).seed == 3
+    assert isinstance(make_head("mlp", "regression", 0), MLPRegressor)
+
+
+def test_a_given_estimator_is_cloned():
+    mine = Ridge(alpha=7)
+    made = make_head(mine, "regression", 0)
+    assert made is not mine
+    assert made.alpha == 7
+    pipeline = make_pipeline(StandardScaler(), Ridge())
+    assert fit_head(make_head(pipeline, "regression", 0), np.eye(3), np.arange(3.0), np.arange(3)).predict(
+        np.eye(3)
+    ).shape == (3,)
+
+
+@pytest.mark.parametrize(
+    ("head", "task", "message"),
+    [
+        ("linaer", "regression", "Did you mean 'linear'"),
+        (Ridge, "regression", "the class Ridge"),
+        (Ridge(), "classification", "is for regression"),
+        (LogisticRegression(), "regression", "is for classification"),
+        (None, "regression", "got None"),
+        (StandardScaler, "regression", "StandardScaler"),
+    ],
+)
+def test_refused(head, task, message):
+    with pytest.raises(UserError, match=message):
+        make_head(head, task, 0)
+
+
+def test_out_of_fold_predictions_of_any_head():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(30), 4)
+    X = rng.normal(size=(30, 3))[groups]
+    y = rng.normal(size=30)[groups]
+    nearest = KNeighborsRegressor(1).fit(X, y)
+    assert (nearest.predict(X) == y).all()
+    assert np.mean(oof_predict(nearest, X, y, groups, cv=5, seed=0) == y) < 0.1
+    assert np.mean(oof_predict(nearest, X, y, None, cv=5, seed=0) == y) > 0.9
+    linear = LinearRegressor().fit(X, y)
+    assert oof_predict(linear, X, y, groups, cv=5, seed=0) is not None
+    assert oof_predict(nearest, X[:1], y[:1], groups[:1], cv=5, seed=0) is None

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.model_selection import train_test_split
+from torch import nn
+
+from frostline.errors import UserError
+from frostline.heads import MLPClassifier, MLPRegressor
+from frostline.heads._mlp import Config, Network, train
+
+
+def rows(n=64, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    X = torch.randn(n, 5, generator=generator)
+    return X, X[:, 0] * 2 - X[:, 1]
+
+
+def mse(outputs, targets):
+    return (outputs[:, :, 0] - targets).square().mean(1)
+
+
+def test_the_batch_trains_each_model_as_torch_would_alone():
+    X, y = rows()
+    configs = [Config(1e-2, 0.1, 0), Config(3e-3, 0.0, 1)]
+    network = Network([5, 8, 1], configs, dropout=0.0)
+    start = [p.detach().clone() for p in network.parameters]
+    found = train(network, configs, (X, y), (X, y), mse, epochs=20, patience=None, batch_size=64, seed=0)
+    for m, config in enumerate(configs):
+        alone = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 1))
+        with torch.no_grad():
+            for layer, i in ((alone[0], 0), (alone[2], 1)):
+                layer.weight.copy_(start[i][m].T)
+                layer.bias.copy_(start[2 + i][m, 0])
+        weights, biases = [alone[0].weight, alone[2].weight], [alone[0].bias, alone[2].bias]
+        optimizer = torch.optim.AdamW(
+            [{"params": weights, "weight_decay": config.weight_decay}, {"params": biases, "weight_decay": 0.0}],
+            lr=config.lr,
+        )
+        losses = []
+        for _ in range(20):
+            optimizer.zero_grad()
+            (alone(X)[:, 0] - y).square().mean().backward()
+            optimizer.step()
+            losses.append((alone(X)[:, 0] - y).square().mean().item())
+        assert found.losses[m].item() == pytest.approx(min(losses), rel=1e-4)
+
+
+def test_best_epoch_is_kept_and_patience_stops():
+    X, y = rows()
+    noise = torch.randn(64, generator=torch.Generator().manual_seed(5))
+    configs = [Config(0.05, 0.0, 0)]
+    network = Network([5, 32, 1], configs, 0.0)
+    found = train(network, configs, (X, noise), (X, y), mse, epochs=200, patience=5, batch_size=16, seed=0)
+    network.weights, network.biases = found.parameters[:2], found.parameters[2:]
+    assert mse(network(X[None]), y).item() == pytest.approx(found.losses.item(), rel=1e-5)
+    assert 1 <= found.epochs.item() <= 195
+
+
+def test_classifier_learns():
+    X, y = load_iris(return_X_y=True)
+    a, b, c, d = train_test_split(X, y, random_state=0, stratify=y)
+    head = MLPClassifier().fit(a, np.array(["x", "y", "z"])[c])
+    assert (head.predict(b) == np.array(["x", "y", "z"])[d]).mean() > 0.9
+    np.testing.assert_allclose(head.predict_proba(b).sum(1), 1)
+    assert set(head.chosen_) == {"lr", "weight_decay", "epochs", "validation_loss", "n_validation"}
+
+
+def test_regressor_learns_the_papers_sweep():
+    X, y = load_diabetes(return_X_y=True)
+    a, b, c, d = train_test_split(X, y, random_state=0)
+    head = MLPRegressor(epochs=60).fit(a, c)
+    assert head.score(b, d) > 0.3
+    assert head.chosen_["lr"] in MLPRegressor().lrs
+
+
+@pytest.mark.parametrize(("head", "y"), [(MLPClassifier, [0, 1] * 30), (MLPRegressor, np.arange(60.0))])
+def test_seeded_and_saved(head, y):
+    X = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    before = torch.random.get_rng_state()
+    first, second = (head(epochs=5, n_seeds=2, seed=3).fit(X, y) for _ in range(2))
+    np.testing.assert_array_equal(first.predict(X), second.predict(X))
+    np.testing.assert_array_equal(head.from_state(*first.get_state()).predict(X), first.predict(X))
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert first.layers_[0].shape[0] == 2
+
+
+def test_one_class_is_refused():
+    with pytest.raises(UserError, match="one class"):
+        MLPClassifier().fit(np.zeros((4, 2)), [1, 1, 1, 1])
