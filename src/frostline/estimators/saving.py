@@ -18,6 +18,7 @@ from frostline.contracts import EmbedStats, FitReport
 from frostline.embedder import TextEmbedder
 from frostline.errors import ArtifactError, UserError
 from frostline.estimators.classifier import TextClassifier
+from frostline.estimators.foreign import dump_foreign, load_foreign
 from frostline.estimators.regressor import TextRegressor
 from frostline.reports import to_card, to_html, to_json
 from frostline.uncertainty import ResidualIntervals
@@ -35,8 +36,6 @@ _KEYS = {
     "intervals", "n_train", "target", "cv_metrics",
 }  # fmt: skip
 _RUN_TIME = ("store", "device", "progress")  # of this machine, not of the model
-# Private types of scikit-learn that its own estimators hold; skops asks about them although they only carry numbers.
-_TRUSTED_MODULES = ("sklearn.", "numpy.")
 
 
 def save_estimator(estimator: TextEstimator, folder: str | Path, report: FitReport | None) -> None:
@@ -181,18 +180,7 @@ def _pack_head(head: Any) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     if type(head) in [getattr(heads, known) for known in _HEADS]:
         state, tensors = head.get_state()
         return {"type": name, "state": state}, dict(tensors)
-    import skops.io
-
-    try:
-        blob = skops.io.dumps(head)
-        _check_trusted(blob)
-    except Exception as error:
-        # skops raises whatever the foreign object's own attributes raise.
-        raise UserError(
-            f"The head {name} cannot be saved without pickle: {str(error).splitlines()[0]}",
-            hint="use 'linear', 'mlp' or a plain scikit-learn estimator as the head",
-        ) from error
-    return {"type": "skops", "state": {"class": name}}, {"skops": np.frombuffer(blob, dtype=np.uint8)}
+    return {"type": "skops", "state": {"class": name}}, {"skops": dump_foreign(head)}
 
 
 def _unpack_head(head: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Any:
@@ -200,28 +188,7 @@ def _unpack_head(head: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Any:
         return getattr(heads, head["type"]).from_state(head["state"], arrays)
     if head["type"] != "skops":
         raise ArtifactError(f"Unknown head {head['type']!r}; allowed: {', '.join((*_HEADS, 'skops'))}.")
-    import skops.io
-
-    blob = arrays["skops"].tobytes()
-    return skops.io.loads(blob, trusted=_check_trusted(blob))
-
-
-def _check_trusted(blob: bytes) -> list[str]:
-    """Allow scikit-learn's and NumPy's own types only: a foreign type could run code when it is loaded.
-
-    Raises
-    ------
-    ArtifactError
-    """
-    import skops.io
-
-    asked = list(skops.io.get_untrusted_types(data=blob))
-    if strange := [name for name in asked if not name.startswith(_TRUSTED_MODULES)]:
-        raise ArtifactError(
-            f"The head holds types outside scikit-learn: {', '.join(strange)}.",
-            hint="such a head is not loaded; fit again",
-        )
-    return asked
+    return load_foreign(arrays["skops"])
 
 
 def _own_report(estimator: TextEstimator) -> FitReport:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ACTIVATIONS", "BlockWeights", "Dense", "EncoderWeights", "Norm", "read_weights", "unsupported"]
+__all__ = ["ACTIVATIONS", "ROLES", "BlockWeights", "Dense", "EncoderWeights", "Norm", "read_weights", "unsupported"]
 
 ACTIVATIONS = ("gelu", "relu", "gelu_new")
 """Feed-forward activations that have a kernel here, named as transformers does."""
+
+ROLES = ("qkv", "out", "up", "down")
+"""The linear maps of a block, in the order in which they run."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,10 @@ class Dense:
 
     weight: Tensor
     bias: Tensor
+
+    def to(self, dtype: torch.dtype) -> Dense:
+        """The same map in another type."""
+        return Dense(self.weight.to(dtype), self.bias.to(dtype))
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,11 @@ class BlockWeights:
     down: Dense
     output_norm: Norm
 
+    def to(self, dtype: torch.dtype) -> BlockWeights:
+        """The same block with its linear maps in another type; norms compute in float32 whatever they are fed."""
+        maps = {role: getattr(self, role).to(dtype) for role in ROLES}
+        return replace(self, **maps)
+
 
 @dataclass(frozen=True)
 class EncoderWeights:
@@ -73,6 +85,11 @@ class EncoderWeights:
     n_heads: int
     activation: str
     position_bias: Tensor | None
+
+    def to(self, dtype: torch.dtype) -> EncoderWeights:
+        """The same encoder with blocks in another type; embeddings stay as they are."""
+        bias = None if self.position_bias is None else self.position_bias.to(dtype)
+        return replace(self, blocks=tuple(block.to(dtype) for block in self.blocks), position_bias=bias)
 
 
 @dataclass(frozen=True)
@@ -103,16 +120,14 @@ _BERT = _Family(
     down="output.dense",
     output_norm="output.LayerNorm",
 )
-_ROBERTA = _Family(**{**vars(_BERT), "counts_from_padding": True})
-_MPNET = _Family(
-    **{
-        **vars(_ROBERTA),
-        "query": "attention.attn.q",
-        "key": "attention.attn.k",
-        "value": "attention.attn.v",
-        "out": "attention.attn.o",
-        "attention_norm": "attention.LayerNorm",
-    }
+_ROBERTA = replace(_BERT, counts_from_padding=True)
+_MPNET = replace(
+    _ROBERTA,
+    query="attention.attn.q",
+    key="attention.attn.k",
+    value="attention.attn.v",
+    out="attention.attn.o",
+    attention_norm="attention.LayerNorm",
 )
 _DISTILBERT = _Family(
     layers="transformer.layer",

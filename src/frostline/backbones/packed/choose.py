@@ -1,0 +1,169 @@
+"""Which path runs: the packed one where it gives the reference's numbers in less time, else the reference.
+
+The choice is measured on this machine each time a model is loaded, on a fixed handful of token sequences, and never
+read off the name of a processor.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from frostline.backbones.packed.encoder import PackedEncoder
+from frostline.contracts import IntArray, Tap
+
+__all__ = ["EXACT_DIFFERENCE", "FAST_COSINE", "Runner", "RunnerReport", "choose_runner"]
+
+EXACT_DIFFERENCE = 1e-5
+"""Largest difference from the reference that ``exact`` allows, in units of max(1, largest reference entry)."""
+
+FAST_COSINE = 0.999
+"""Smallest cosine to the reference that ``fast`` allows, for every text and layer."""
+
+_ALLOWED = {"exact": ("float32",), "fast": ("float32", "bfloat16")}
+
+_LENGTHS = (3, 5, 9, 9, 9, 16, 24, 24, 24, 37, 64, 96)
+_ROUNDS = 3
+
+
+class Runner(Protocol):
+    """What turns a batch of token ids into pooled vectors."""
+
+    def forward(self, token_ids: Sequence[IntArray], taps: Sequence[Tap]) -> NDArray[np.float32]:
+        """Run one batch; returns shape (B, len(taps), D)."""
+        ...
+
+
+class Reference(Runner, Protocol):
+    """The reference path, with the float32 model that it runs."""
+
+    n_layers: int
+    max_positions: int | None
+
+    @property
+    def model(self) -> nn.Module:
+        """The model."""
+        ...
+
+
+@dataclass(frozen=True)
+class RunnerReport:
+    """What was tried at load and what came of it.
+
+    Attributes
+    ----------
+    path : {"packed", "reference"}
+    numerics : str
+        What the path computes in.
+    reason : str
+        Why this path, as a clause.
+    kernels : mapping
+        Kernel of each linear map of a block; empty on the reference path.
+    difference, cosine : float or None
+        Largest difference in units of max(1, largest reference entry), and smallest cosine over texts and layers, of
+        the packed path on the probe; None where nothing was packed.
+    packed_ms, reference_ms : float or None
+        Best times on the probe.
+    """
+
+    path: str
+    numerics: str
+    reason: str
+    kernels: Mapping[str, str] = field(default_factory=dict)
+    difference: float | None = None
+    cosine: float | None = None
+    packed_ms: float | None = None
+    reference_ms: float | None = None
+
+
+def choose_runner(reference: Reference, precision: str) -> tuple[Runner, RunnerReport]:
+    """Pack the model in every way that `precision` allows, check each against the reference, and take the fastest.
+
+    Parameters
+    ----------
+    reference : Reference
+        The reference path with its model in float32 on the CPU.
+    precision : {"exact", "fast"}
+        ``exact`` may pack in float32 only; ``fast`` in bfloat16 too, which wins where the CPU has instructions for it.
+
+    Returns
+    -------
+    Runner
+        `reference` itself, or a packed encoder, which does not need the model's own linear weights any more.
+    RunnerReport
+        Of the path that was taken; on the reference path, of the packed path that came nearest.
+    """
+    model: Any = reference.model
+    if (reason := PackedEncoder.supports(model.config)) is not None:
+        return reference, RunnerReport("reference", "float32", reason)
+    probe, taps = _probe(reference, model.config), [Tap(layer) for layer in range(reference.n_layers + 1)]
+    expected = reference.forward(probe, taps)
+    try:
+        encoders = [PackedEncoder.from_model(model, model.config, numerics) for numerics in _ALLOWED[precision]]
+        found = [encoder.forward(probe, taps) for encoder in encoders]
+    except (AttributeError, RuntimeError) as error:  # a model of a known type, built otherwise than its family
+        return reference, RunnerReport("reference", "float32", f"packing failed: {error}")
+    reference_ms, *packed_ms = _time([reference, *encoders], probe, taps)
+    reports = [
+        _judge(encoder, vectors, expected, precision, milliseconds=(ms, reference_ms))
+        for encoder, vectors, ms in zip(encoders, found, packed_ms, strict=True)
+    ]
+    passed = [i for i, report in enumerate(reports) if report.path == "packed"]
+    best = min(passed or range(len(reports)), key=lambda i: packed_ms[i])
+    return encoders[best] if passed else reference, reports[best]
+
+
+def _probe(reference: Reference, config: Any) -> list[IntArray]:
+    rng = np.random.default_rng(0)
+    longest = reference.max_positions or max(_LENGTHS)
+    return [rng.integers(0, config.vocab_size, min(length, longest), dtype=np.int32) for length in _LENGTHS]
+
+
+def _judge(
+    encoder: PackedEncoder,
+    vectors: NDArray[np.float32],
+    expected: NDArray[np.float32],
+    precision: str,
+    milliseconds: tuple[float, float],
+) -> RunnerReport:
+    """Accept or refuse a packed encoder by its vectors and its time."""
+    difference = float(np.abs(vectors - expected).max() / max(1.0, np.abs(expected).max()))
+    norms = np.linalg.norm(vectors, axis=-1) * np.linalg.norm(expected, axis=-1)
+    cosine = float(((vectors * expected).sum(-1) / norms).min())
+    packed_ms, reference_ms = milliseconds
+    # Negated, so that a difference or a cosine which is not a number is refused.
+    if precision == "exact" and not difference <= EXACT_DIFFERENCE:
+        refusal = f"the packed path differs by {difference:.1e}, allowed are {EXACT_DIFFERENCE:.0e}"
+    elif not cosine >= FAST_COSINE:
+        refusal = f"the packed path's cosine to the reference is {cosine:.5f}, at least {FAST_COSINE} is needed"
+    elif packed_ms > reference_ms:
+        refusal = f"the packed path takes {packed_ms:.1f} ms, the reference {reference_ms:.1f} ms"
+    else:
+        refusal = ""
+    return RunnerReport(
+        path="reference" if refusal else "packed",
+        numerics="float32" if refusal else encoder.numerics,
+        reason=refusal or "same numbers in less time",
+        kernels={} if refusal else encoder.kernels,
+        difference=difference,
+        cosine=cosine,
+        packed_ms=packed_ms,
+        reference_ms=reference_ms,
+    )
+
+
+def _time(runners: Sequence[Runner], probe: Sequence[IntArray], taps: Sequence[Tap]) -> list[float]:
+    """Best milliseconds of each runner, rounds interleaved."""
+    seconds = np.empty((_ROUNDS, len(runners)))
+    for laps in seconds:
+        for i, runner in enumerate(runners):
+            began = time.perf_counter()
+            runner.forward(probe, taps)
+            laps[i] = time.perf_counter() - began
+    return [float(best) for best in 1e3 * seconds.min(0)]

@@ -1,0 +1,232 @@
+"""The packed path: the tokens of a batch stand behind one another, so no position is spent on padding.
+
+Linear maps see one matrix of all tokens, shape (M, D); attention and pooling see runs of texts of equal length, shape
+(B, T, D), which are views of it. Q, K and V are one product, activation and residual ride on the products, and a pass
+is cut into pieces of at most :data:`PIECE_TOKENS` tokens, so that memory does not grow with the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from frostline.backbones.packed.kernels import KERNELS, Kernel, fastest
+from frostline.backbones.packed.weights import (
+    BlockWeights,
+    Dense,
+    EncoderWeights,
+    Norm,
+    read_weights,
+    unsupported,
+)
+from frostline.backbones.pooling import pool
+from frostline.contracts import IntArray, Tap
+from frostline.errors import UserError
+
+__all__ = ["PIECE_TOKENS", "PackedEncoder"]
+
+PIECE_TOKENS = 4096
+"""Tokens that pass together; a longer text passes alone."""
+
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Texts of equal length that stand behind one another."""
+
+    texts: slice
+    tokens: slice
+    mask: Tensor  # (B, T), all True
+
+    def of(self, rows: Tensor) -> Tensor:
+        """The rows of these texts, (B, T, width), without a copy."""
+        return rows[self.tokens].view(*self.mask.shape, -1)
+
+
+@dataclass(frozen=True)
+class _Block:
+    qkv: Kernel
+    out: Kernel
+    attention_norm: Norm
+    up: Kernel
+    down: Kernel
+    output_norm: Norm
+
+
+class PackedEncoder:
+    """A BERT-like encoder without padding, on kernels chosen for this CPU.
+
+    Parameters
+    ----------
+    weights : EncoderWeights
+        In the type that the pass is to run in.
+    kernels : mapping of str to str
+        For each of ``qkv``, ``out``, ``up``, ``down``, a name in :data:`frostline.backbones.packed.kernels.KERNELS`.
+
+    Attributes
+    ----------
+    numerics : str
+        What blocks compute in.
+    kernels : dict
+        As passed.
+    """
+
+    def __init__(self, weights: EncoderWeights, kernels: Mapping[str, str]) -> None:
+        self.kernels = dict(kernels)
+        self._words, self._positions, self._padding_id = weights.words, weights.positions, weights.padding_id
+        self._norm, self._n_heads, self._bias = weights.norm, weights.n_heads, weights.position_bias
+        self._dtype = weights.blocks[0].qkv.weight.dtype
+        self.numerics = str(self._dtype).removeprefix("torch.")
+        self._blocks = [self._pack(block, weights.activation) for block in weights.blocks]
+
+    @classmethod
+    def supports(cls, config: Any) -> str | None:
+        """Say why models of this configuration cannot be packed, or None where they can."""
+        return unsupported(config)
+
+    @classmethod
+    def from_model(cls, model: nn.Module, config: Any, numerics: str = "float32") -> PackedEncoder:
+        """Pack a model of transformers, which is left as it is.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+            In float32, on the CPU.
+        config
+            Its configuration.
+        numerics : {"float32", "bfloat16"}
+            What blocks compute in; embeddings, the weights of norms and pooling are float32 either way.
+
+        Raises
+        ------
+        UserError
+            The model cannot be packed.
+        """
+        if (reason := cls.supports(config)) is not None:
+            raise UserError(f"This model cannot be packed: {reason}.", hint="use the reference path")
+        with torch.inference_mode():
+            weights = read_weights(model, config).to(_DTYPES[numerics])
+            first = weights.blocks[0]
+            return cls(
+                weights,
+                {
+                    "qkv": fastest(first.qkv),
+                    "out": fastest(first.out, residual=True),
+                    "up": fastest(first.up, weights.activation),
+                    "down": fastest(first.down, residual=True),
+                },
+            )
+
+    def forward(self, token_ids: Sequence[IntArray], taps: Sequence[Tap]) -> NDArray[np.float32]:
+        """Run a batch through as many blocks as `taps` need.
+
+        Parameters
+        ----------
+        token_ids : sequence of int arrays
+            B token sequences.
+        taps : sequence of Tap
+            Explicit layers: 0..n or ``"final"``.
+
+        Returns
+        -------
+        float32 array of shape (B, len(taps), D)
+
+        Raises
+        ------
+        UserError
+            A text without tokens, or an unknown pooling.
+        """
+        lengths = np.fromiter((len(ids) for ids in token_ids), dtype=np.int64, count=len(token_ids))
+        if not lengths.all():
+            raise UserError("A text has no tokens, so there is nothing to pool.", hint="drop or fill empty texts first")
+        out = np.empty((len(token_ids), len(taps), self._words.shape[1]), dtype=np.float32)
+        order = np.argsort(-lengths, kind="stable")
+        with torch.inference_mode():
+            for piece in _pieces(order, lengths):
+                out[piece] = self._pass([token_ids[i] for i in piece], taps).numpy()
+        return out
+
+    def _pack(self, block: BlockWeights, activation: str) -> _Block:
+        def kernel(role: str, dense: Dense, act: str | None = None) -> Kernel:
+            return KERNELS[self.kernels[role]](dense, act)
+
+        return _Block(
+            qkv=kernel("qkv", block.qkv),
+            out=kernel("out", block.out),
+            attention_norm=block.attention_norm,
+            up=kernel("up", block.up, activation),
+            down=kernel("down", block.down),
+            output_norm=block.output_norm,
+        )
+
+    def _pass(self, ids: Sequence[IntArray], taps: Sequence[Tap]) -> Tensor:
+        """Pooled vectors of texts that are sorted by length, (B, L, D)."""
+        layers = [len(self._blocks) if tap.layer == "final" else tap.layer for tap in taps]
+        runs = _runs(ids)
+        pooled = torch.empty(len(ids), len(taps), self._words.shape[1])
+        hidden = self._embed(ids)
+        for depth in range(max(layers) + 1):
+            if depth:
+                hidden = self._through(self._blocks[depth - 1], hidden, runs)
+            for i, (layer, tap) in enumerate(zip(layers, taps, strict=True)):
+                if layer == depth:
+                    for run in runs:
+                        pooled[run.texts, i] = pool(run.of(hidden), run.mask, tap.pooling, normalize=tap.normalize)
+        return pooled
+
+    def _embed(self, ids: Sequence[IntArray]) -> Tensor:
+        tokens = torch.from_numpy(np.concatenate(ids).astype(np.int64))
+        positions = torch.from_numpy(np.concatenate([self._positions_of(np.asarray(i)) for i in ids]))
+        words = torch.nn.functional.embedding(tokens, self._words)
+        return self._norm(words.add_(torch.nn.functional.embedding(positions, self._positions))).to(self._dtype)
+
+    def _positions_of(self, ids: IntArray) -> NDArray[np.int64]:
+        if self._padding_id is None:
+            return np.arange(len(ids))
+        real = ids != self._padding_id
+        return np.cumsum(real) * real + self._padding_id
+
+    def _through(self, block: _Block, hidden: Tensor, runs: Sequence[_Run]) -> Tensor:
+        context = self._attend(block.qkv(hidden), runs)
+        hidden = block.attention_norm(block.out(context, hidden))
+        return block.output_norm(block.down(block.up(hidden), hidden))
+
+    def _attend(self, qkv: Tensor, runs: Sequence[_Run]) -> Tensor:
+        """Attention within each text, (M, 3 D) to (M, D)."""
+        contexts = []
+        for run in runs:
+            n, length = run.mask.shape
+            q, k, v = run.of(qkv).view(n, length, 3, self._n_heads, -1).permute(2, 0, 3, 1, 4)
+            bias = None if self._bias is None else self._bias[:, :length, :length]
+            context = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+            contexts.append(context.transpose(1, 2).reshape(n * length, -1))
+        return contexts[0] if len(contexts) == 1 else torch.cat(contexts)
+
+
+def _pieces(order: NDArray[np.intp], lengths: NDArray[np.int64]) -> list[NDArray[np.intp]]:
+    """Cut texts into pieces of at most :data:`PIECE_TOKENS` tokens and near-equal size."""
+    ends = np.cumsum(lengths[order])
+    n_pieces = max(1, -(-int(ends[-1]) // PIECE_TOKENS)) if len(order) else 0
+    if n_pieces <= 1:
+        return [order] * n_pieces
+    cuts = np.searchsorted(ends, ends[-1] * np.arange(1, n_pieces) / n_pieces)
+    return [piece for piece in np.split(order, np.unique(cuts)) if len(piece)]
+
+
+def _runs(ids: Sequence[IntArray]) -> list[_Run]:
+    """Runs of equal length, with their places among the texts and among the tokens."""
+    lengths = np.fromiter((len(i) for i in ids), dtype=np.int64, count=len(ids))
+    starts = [0, *(np.flatnonzero(np.diff(lengths)) + 1).tolist(), len(ids)]
+    tokens = np.concatenate([[0], np.cumsum(lengths)]).tolist()
+    return [
+        _Run(slice(a, b), slice(tokens[a], tokens[b]), torch.ones(b - a, int(lengths[a]), dtype=torch.bool))
+        for a, b in zip(starts[:-1], starts[1:], strict=True)
+    ]

@@ -1,0 +1,138 @@
+"""Linear maps with their weights laid out for this CPU, and the clock that chooses among them.
+
+Each kernel computes ``act(x @ weight.T + bias + residual)`` for x of shape (M, K). oneDNN's operators are private to
+torch, so a kernel is offered only after it has computed one row here; torch's own linear map is always offered.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from frostline.backbones.packed.weights import Dense
+
+__all__ = ["KERNELS", "Kernel", "OneDnnLinear", "TorchLinear", "fastest", "offered"]
+
+
+class Kernel(Protocol):
+    """A linear map with its epilogue."""
+
+    name: str
+
+    def __call__(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        """Map x of shape (M, K) to (M, N)."""
+        ...
+
+
+_IN_PLACE: Mapping[str | None, Callable[[Tensor], Tensor]] = {
+    None: lambda x: x,
+    "relu": torch.relu_,
+    "gelu": lambda x: torch.ops.aten.gelu_(x),
+    "gelu_new": lambda x: torch.ops.aten.gelu_(x, approximate="tanh"),
+}
+
+
+class TorchLinear:
+    """torch's linear map, which shares the model's weight.
+
+    Parameters
+    ----------
+    dense : Dense
+    activation : str or None
+        One of :data:`frostline.backbones.packed.weights.ACTIVATIONS`.
+    """
+
+    name = "torch"
+
+    def __init__(self, dense: Dense, activation: str | None = None) -> None:
+        self._dense = dense
+        self._activate = _IN_PLACE[activation]
+
+    def __call__(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        """Map x of shape (M, K) to (M, N)."""
+        mapped = torch.nn.functional.linear(x, self._dense.weight, self._dense.bias)
+        return self._activate(mapped if residual is None else mapped.add_(residual))
+
+
+_POST_OP = {None: ("none", ""), "relu": ("relu", ""), "gelu": ("gelu", "none"), "gelu_new": ("gelu", "tanh")}
+
+
+class OneDnnLinear:
+    """oneDNN's linear map over a weight in blocked layout, with activation or residual fused.
+
+    Parameters
+    ----------
+    dense : Dense
+    activation : str or None
+        As for :class:`TorchLinear`; not together with a residual.
+
+    Raises
+    ------
+    AttributeError, RuntimeError, NotImplementedError
+        This build of torch has no such operator, or not for this type.
+    """
+
+    name = "onednn"
+
+    def __init__(self, dense: Dense, activation: str | None = None) -> None:
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(dense.weight.contiguous(), _TIMED_ROWS)
+        self._bias = dense.bias
+        self._attr, self._algorithm = _POST_OP[activation]
+
+    def __call__(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        """Map x of shape (M, K) to (M, N)."""
+        linear = torch.ops.mkldnn._linear_pointwise
+        mapped: Tensor = (
+            linear(x, self._weight, self._bias, self._attr, [], self._algorithm)
+            if residual is None
+            else linear.binary(x, residual, self._weight, self._bias, "add")
+        )
+        return mapped
+
+
+KERNELS: Mapping[str, type[TorchLinear] | type[OneDnnLinear]] = {k.name: k for k in (TorchLinear, OneDnnLinear)}
+
+_TIMED_ROWS = 512
+_TIMED_ROUNDS = 3
+
+
+def offered(dense: Dense, activation: str | None, residual: bool) -> dict[str, Kernel]:
+    """Build every kernel that works here for one linear map."""
+    x = torch.zeros(1, dense.weight.shape[1], dtype=dense.weight.dtype)
+    other = torch.zeros(1, dense.weight.shape[0], dtype=dense.weight.dtype) if residual else None
+    found: dict[str, Kernel] = {}
+    for name, build in KERNELS.items():
+        try:
+            kernel = build(dense, activation)
+            kernel(x, other)
+        except (AttributeError, RuntimeError, NotImplementedError):
+            continue  # a private operator that this build of torch lacks
+        found[name] = kernel
+    return found
+
+
+def fastest(dense: Dense, activation: str | None = None, *, residual: bool = False) -> str:
+    """Time the kernels for one linear map, interleaved, and name the one with the smallest best time.
+
+    Parameters
+    ----------
+    dense : Dense
+    activation : str or None
+    residual : bool
+        Whether a residual is added.
+    """
+    kernels = offered(dense, activation, residual)
+    n, k = dense.weight.shape
+    x = torch.ones(_TIMED_ROWS, k, dtype=dense.weight.dtype)
+    other = torch.ones(_TIMED_ROWS, n, dtype=dense.weight.dtype) if residual else None
+    best = dict.fromkeys(kernels, float("inf"))
+    for _ in range(_TIMED_ROUNDS):
+        for name, kernel in kernels.items():
+            began = time.perf_counter()
+            kernel(x, other)
+            best[name] = min(best[name], time.perf_counter() - began)
+    return min(best, key=best.__getitem__)
