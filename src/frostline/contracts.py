@@ -250,7 +250,7 @@ class EmbedStats:
 
 @dataclass(frozen=True)
 class LayerScore:
-    """Cross-validated score of one layer alone on the training rows."""
+    """Cross-validated score of one layer alone on the training rows; `std` is the standard error of `score`."""
 
     layer: str
     score: float

@@ -65,7 +65,7 @@ def chosen_layers(report: FitReport) -> set[str]:
 
 
 def layer_chart(report: FitReport) -> Markup:
-    """Draw the cross-validated score of each layer with one standard deviation over folds; chosen layers are filled."""
+    """Draw the cross-validated score of each layer with one standard error; chosen layers are filled."""
     metric = metric_named(report.layer_metric or "score")
     scores, chosen = report.layer_scores, chosen_layers(report)
     drawn = [i for i, s in enumerate(scores) if math.isfinite(s.score)]

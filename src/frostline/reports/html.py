@@ -215,7 +215,7 @@ def _layers(report: FitReport) -> Markup:
         return _section("Which layer holds it?", hint)
     metric = metric_named(report.layer_metric or "score")
     chosen = charts.chosen_layers(report) & {s.layer for s in report.layer_scores}
-    caption = "Cross-validated on the training rows, each layer alone; whiskers: one standard deviation over folds."
+    caption = "Cross-validated on the training rows, each layer alone; whiskers: one standard error."
     caption += f" Filled: the layers that the predictor reads ({', '.join(sorted(chosen))})." if chosen else ""
     rows = [(s.layer, show(metric, s.score), show_spread(metric, s.std)) for s in report.layer_scores]
     table = _table("Score of each layer", ("layer", metric.name, "std over folds"), rows)

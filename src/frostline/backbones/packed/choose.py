@@ -6,9 +6,9 @@ read off the name of a processor.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from frostline.backbones.packed.encoder import PackedEncoder
+from frostline.backbones.packed.timing import best_ms
 from frostline.contracts import IntArray, Tap
 
 __all__ = ["EXACT_DIFFERENCE", "FAST_COSINE", "Runner", "RunnerReport", "choose_runner"]
@@ -29,7 +30,6 @@ FAST_COSINE = 0.999
 _ALLOWED = {"exact": ("float32",), "fast": ("float32", "bfloat16")}
 
 _LENGTHS = (3, 5, 9, 9, 9, 16, 24, 24, 24, 37, 64, 96)
-_ROUNDS = 3
 
 
 class Runner(Protocol):
@@ -159,11 +159,4 @@ def _judge(
 
 
 def _time(runners: Sequence[Runner], probe: Sequence[IntArray], taps: Sequence[Tap]) -> list[float]:
-    """Best milliseconds of each runner, rounds interleaved."""
-    seconds = np.empty((_ROUNDS, len(runners)))
-    for laps in seconds:
-        for i, runner in enumerate(runners):
-            began = time.perf_counter()
-            runner.forward(probe, taps)
-            laps[i] = time.perf_counter() - began
-    return [float(best) for best in 1e3 * seconds.min(0)]
+    return list(best_ms({str(i): partial(runner.forward, probe, taps) for i, runner in enumerate(runners)}).values())

@@ -7,6 +7,7 @@ is cut into pieces of at most :data:`PIECE_TOKENS` tokens, so that memory does n
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from frostline.backbones.packed.attention import ATTENTIONS, SHORT, fastest_attention
 from frostline.backbones.packed.kernels import KERNELS, Kernel, fastest
 from frostline.backbones.packed.weights import (
     BlockWeights,
@@ -69,7 +71,8 @@ class PackedEncoder:
     weights : EncoderWeights
         In the type that the pass is to run in.
     kernels : mapping of str to str
-        For each of ``qkv``, ``out``, ``up``, ``down``, a name in :data:`frostline.backbones.packed.kernels.KERNELS`.
+        For each of ``qkv``, ``out``, ``up``, ``down``, a name in :data:`frostline.backbones.packed.kernels.KERNELS`; for
+        ``attention``, that among short texts, one in :data:`frostline.backbones.packed.attention.ATTENTIONS`.
 
     Attributes
     ----------
@@ -85,6 +88,7 @@ class PackedEncoder:
         self._norm, self._n_heads, self._bias = weights.norm, weights.n_heads, weights.position_bias
         self._dtype = weights.blocks[0].qkv.weight.dtype
         self.numerics = str(self._dtype).removeprefix("torch.")
+        self._attend_short = ATTENTIONS[kernels["attention"]]
         self._blocks = [self._pack(block, weights.activation) for block in weights.blocks]
 
     @classmethod
@@ -119,6 +123,7 @@ class PackedEncoder:
                 weights,
                 {
                     "qkv": fastest(first.qkv),
+                    "attention": fastest_attention(weights.n_heads, len(first.out.bias), _DTYPES[numerics]),
                     "out": fastest(first.out, residual=True),
                     "up": fastest(first.up, weights.activation),
                     "down": fastest(first.down, residual=True),
@@ -184,15 +189,9 @@ class PackedEncoder:
 
     def _embed(self, ids: Sequence[IntArray]) -> Tensor:
         tokens = torch.from_numpy(np.concatenate(ids).astype(np.int64))
-        positions = torch.from_numpy(np.concatenate([self._positions_of(np.asarray(i)) for i in ids]))
+        positions = torch.from_numpy(np.concatenate([_positions(np.asarray(i), self._padding_id) for i in ids]))
         words = torch.nn.functional.embedding(tokens, self._words)
         return self._norm(words.add_(torch.nn.functional.embedding(positions, self._positions))).to(self._dtype)
-
-    def _positions_of(self, ids: IntArray) -> NDArray[np.int64]:
-        if self._padding_id is None:
-            return np.arange(len(ids))
-        real = ids != self._padding_id
-        return np.cumsum(real) * real + self._padding_id
 
     def _through(self, block: _Block, hidden: Tensor, runs: Sequence[_Run]) -> Tensor:
         context = self._attend(block.qkv(hidden), runs)
@@ -206,9 +205,18 @@ class PackedEncoder:
             n, length = run.mask.shape
             q, k, v = run.of(qkv).view(n, length, 3, self._n_heads, -1).permute(2, 0, 3, 1, 4)
             bias = None if self._bias is None else self._bias[:, :length, :length]
-            context = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+            context = (self._attend_short if length <= SHORT else ATTENTIONS["fused"])(q, k, v, bias)
             contexts.append(context.transpose(1, 2).reshape(n * length, -1))
         return contexts[0] if len(contexts) == 1 else torch.cat(contexts)
+
+
+def _positions(ids: IntArray, padding_id: int | None) -> NDArray[np.int64]:
+    """Rows of the position table for one text."""
+    if padding_id is None:
+        return np.arange(len(ids), dtype=np.int64)
+    real = ids != padding_id
+    positions: NDArray[np.int64] = np.cumsum(real, dtype=np.int64) * real + padding_id
+    return positions
 
 
 def _pieces(order: NDArray[np.intp], lengths: NDArray[np.int64]) -> list[NDArray[np.intp]]:
@@ -228,5 +236,5 @@ def _runs(ids: Sequence[IntArray]) -> list[_Run]:
     tokens = np.concatenate([[0], np.cumsum(lengths)]).tolist()
     return [
         _Run(slice(a, b), slice(tokens[a], tokens[b]), torch.ones(b - a, int(lengths[a]), dtype=torch.bool))
-        for a, b in zip(starts[:-1], starts[1:], strict=True)
+        for a, b in itertools.pairwise(starts)
     ]

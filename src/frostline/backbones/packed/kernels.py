@@ -1,21 +1,22 @@
 """Linear maps with their weights laid out for this CPU, and the clock that chooses among them.
 
 Each kernel computes ``act(x @ weight.T + bias + residual)`` for x of shape (M, K). oneDNN's operators are private to
-torch, so a kernel is offered only after it has computed one row here; torch's own linear map is always offered.
+torch, so a kernel is offered only after it has run here; torch's own linear map is always offered.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from frostline.backbones.packed.timing import best_ms
 from frostline.backbones.packed.weights import Dense
 
-__all__ = ["KERNELS", "Kernel", "OneDnnLinear", "TorchLinear", "fastest", "offered"]
+__all__ = ["KERNELS", "Kernel", "OneDnnLinear", "TorchLinear", "fastest"]
 
 
 class Kernel(Protocol):
@@ -72,7 +73,7 @@ class OneDnnLinear:
 
     Raises
     ------
-    AttributeError, RuntimeError, NotImplementedError
+    AttributeError, RuntimeError
         This build of torch has no such operator, or not for this type.
     """
 
@@ -97,22 +98,6 @@ class OneDnnLinear:
 KERNELS: Mapping[str, type[TorchLinear] | type[OneDnnLinear]] = {k.name: k for k in (TorchLinear, OneDnnLinear)}
 
 _TIMED_ROWS = 512
-_TIMED_ROUNDS = 3
-
-
-def offered(dense: Dense, activation: str | None, residual: bool) -> dict[str, Kernel]:
-    """Build every kernel that works here for one linear map."""
-    x = torch.zeros(1, dense.weight.shape[1], dtype=dense.weight.dtype)
-    other = torch.zeros(1, dense.weight.shape[0], dtype=dense.weight.dtype) if residual else None
-    found: dict[str, Kernel] = {}
-    for name, build in KERNELS.items():
-        try:
-            kernel = build(dense, activation)
-            kernel(x, other)
-        except (AttributeError, RuntimeError, NotImplementedError):
-            continue  # a private operator that this build of torch lacks
-        found[name] = kernel
-    return found
 
 
 def fastest(dense: Dense, activation: str | None = None, *, residual: bool = False) -> str:
@@ -125,14 +110,22 @@ def fastest(dense: Dense, activation: str | None = None, *, residual: bool = Fal
     residual : bool
         Whether a residual is added.
     """
-    kernels = offered(dense, activation, residual)
     n, k = dense.weight.shape
     x = torch.ones(_TIMED_ROWS, k, dtype=dense.weight.dtype)
     other = torch.ones(_TIMED_ROWS, n, dtype=dense.weight.dtype) if residual else None
-    best = dict.fromkeys(kernels, float("inf"))
-    for _ in range(_TIMED_ROUNDS):
-        for name, kernel in kernels.items():
-            began = time.perf_counter()
-            kernel(x, other)
-            best[name] = min(best[name], time.perf_counter() - began)
+    calls = {name: partial(kernel, x, other) for name, kernel in _offered(dense, activation, x, other).items()}
+    best = best_ms(calls)
     return min(best, key=best.__getitem__)
+
+
+def _offered(dense: Dense, activation: str | None, x: Tensor, other: Tensor | None) -> dict[str, Kernel]:
+    """Every kernel that has done this map here."""
+    found: dict[str, Kernel] = {}
+    for name, build in KERNELS.items():
+        try:
+            kernel = build(dense, activation)
+            kernel(x, other)
+        except (AttributeError, RuntimeError):
+            continue  # a private operator that this build of torch lacks
+        found[name] = kernel
+    return found

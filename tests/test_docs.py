@@ -1,4 +1,4 @@
-"""The README is executed: its commands and its Python, in a copy of the project's examples."""
+"""README and docs are executed: their commands and their Python, in a copy of the project's examples."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+PAGES = {path.name: path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
+
+
 def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    return [block for page in PAGES.values() for block in re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)]
 
 
 @pytest.fixture
@@ -28,10 +31,10 @@ def project(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_commands(project):
-    commands = [line[2:] for block in blocks("console") for line in block.splitlines()]
-    assert len(commands) >= 3
+    commands = [line[2:] for block in blocks("console") for line in block.splitlines() if line.startswith("$ ")]
+    assert len(commands) >= 6
     for command in commands:
-        program, *args = shlex.split(command)
+        program, *args = shlex.split(command, comments=True)
         assert program == "frostline"
         with pytest.raises(SystemExit) as stop:
             main([*args, "--quiet"])
@@ -55,7 +58,8 @@ def test_named_flags_exist(capsys):
     assert {flag for flag in flags if flag not in known} == set()
 
 
-def test_links_lead_somewhere():
-    targets = re.findall(r"\]\((?!http)([^)#]+)", README)
-    assert targets
-    assert [target for target in targets if not (ROOT / target).exists()] == []
+@pytest.mark.parametrize("name", PAGES)
+def test_links_lead_somewhere(name):
+    targets = re.findall(r"\]\((?!http)([^)#]+)", PAGES[name])
+    home = ROOT if name == "README.md" else ROOT / "docs"
+    assert [target for target in targets if not (home / target).exists()] == []
