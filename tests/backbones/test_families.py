@@ -78,15 +78,15 @@ def test_every_layer_is_bit_equal_to_the_full_model(backbone):
     rows = torch.tensor([[*map(int, i), *[0] * (longest - len(i))] for i in ids])
     mask = torch.tensor([[1] * len(i) + [0] * (longest - len(i)) for i in ids])
     raw = []
-    handle = backbone.blocks[-1].register_forward_hook(
+    handle = backbone.reference.blocks[-1].register_forward_hook(
         lambda *a: raw.append(a[2] if torch.is_tensor(a[2]) else a[2][0])
     )
     with torch.inference_mode():
-        output = backbone.model(input_ids=rows, attention_mask=mask, output_hidden_states=True)
+        output = backbone.reference.model(input_ids=rows, attention_mask=mask, output_hidden_states=True)
     handle.remove()
     assert len(output.hidden_states) == 4
     expected = [*output.hidden_states[:3], raw[0], output.last_hidden_state]
-    found = backbone.forward(ids, [Tap(layer) for layer in (0, 1, 2, 3, "final")])
+    found = backbone.reference.forward(ids, [Tap(layer) for layer in (0, 1, 2, 3, "final")])
     for i, hidden in enumerate(expected):
         np.testing.assert_array_equal(found[:, i], pool(hidden, mask.bool(), "mean").numpy(), err_msg=f"layer {i}")
 
@@ -94,8 +94,8 @@ def test_every_layer_is_bit_equal_to_the_full_model(backbone):
 def test_padding_changes_rounding_only(backbone):
     ids = backbone.tokenize(TEXTS, 64).ids
     taps = [Tap(layer, how) for layer in (0, 2, 3, "final") for how in ("mean", "max", "first_token", "last_token")]
-    together = backbone.forward(ids, taps)
-    alone = np.concatenate([backbone.forward([one], taps) for one in ids])
+    together = backbone.reference.forward(ids, taps)
+    alone = np.concatenate([backbone.reference.forward([one], taps) for one in ids])
     np.testing.assert_allclose(together, alone, atol=1e-5 * max(1, np.abs(alone).max()))
 
 

@@ -28,7 +28,7 @@ def full_states(backbone, ids):
     rows = torch.tensor([[*i, *[pad] * (longest - len(i))] for i in map(list, ids)], dtype=torch.long)
     mask = torch.tensor([[1] * len(i) + [0] * (longest - len(i)) for i in ids])
     with torch.inference_mode():
-        return backbone.model(input_ids=rows, attention_mask=mask, output_hidden_states=True), mask.bool()
+        return backbone.reference.model(input_ids=rows, attention_mask=mask, output_hidden_states=True), mask.bool()
 
 
 @pytest.mark.parametrize("how", ["mean", "max", "first_token", "last_token", "weighted_mean"])
@@ -36,7 +36,7 @@ def test_every_layer_is_bit_equal_to_the_full_model(backbone, how):
     ids = backbone.tokenize(TEXTS, 64).ids
     output, mask = full_states(backbone, ids)
     layers = [0, 1, "final"]  # transformers' last entry is the state after the final norm
-    found = backbone.forward(ids, [Tap(layer, how) for layer in layers])
+    found = backbone.reference.forward(ids, [Tap(layer, how) for layer in layers])
     expected = [output.hidden_states[0], output.hidden_states[1], output.last_hidden_state]
     for i, hidden in enumerate(expected):
         np.testing.assert_array_equal(found[:, i], pool(hidden, mask, how).numpy())
@@ -45,25 +45,28 @@ def test_every_layer_is_bit_equal_to_the_full_model(backbone, how):
 def test_layer_n_is_the_raw_stream_and_final_is_after_the_norm(tmp_path):
     backbone = resolve(BackboneSpec(str(tiny_llama(tmp_path / "m"))))
     with torch.no_grad():
-        backbone.model.norm.weight.mul_(3.0)
+        backbone.reference.model.norm.weight.mul_(3.0)
     ids = backbone.tokenize(TEXTS, 64).ids
-    raw, final = (backbone.forward(ids, [Tap(layer, "last_token")])[:, 0] for layer in (2, "final"))
+    raw, final = (backbone.reference.forward(ids, [Tap(layer, "last_token")])[:, 0] for layer in (2, "final"))
     with torch.inference_mode():
-        normed = backbone.model.norm(torch.from_numpy(raw)).numpy()
+        normed = backbone.reference.model.norm(torch.from_numpy(raw)).numpy()
     np.testing.assert_allclose(normed, final, rtol=1e-6)
     assert np.abs(raw - final).max() > 0.1
 
 
 def test_post_norm_model_has_one_last_state(tmp_path):
     backbone = resolve(BackboneSpec(str(tiny_bert(tmp_path / "m"))))
-    found = backbone.forward(backbone.tokenize(TEXTS, 64).ids, [Tap(2), Tap("final")])
+    found = backbone.reference.forward(backbone.tokenize(TEXTS, 64).ids, [Tap(2), Tap("final")])
     np.testing.assert_array_equal(found[:, 0], found[:, 1])
 
 
 def test_blocks_above_the_deepest_layer_do_not_run(backbone):
     ran = []
-    handles = [block.register_forward_hook(lambda *_, i=i: ran.append(i)) for i, block in enumerate(backbone.blocks, 1)]
-    backbone.forward(backbone.tokenize(TEXTS, 64).ids, [Tap(1), Tap(0)])
+    handles = [
+        block.register_forward_hook(lambda *_, i=i: ran.append(i))
+        for i, block in enumerate(backbone.reference.blocks, 1)
+    ]
+    backbone.reference.forward(backbone.tokenize(TEXTS, 64).ids, [Tap(1), Tap(0)])
     for handle in handles:
         handle.remove()
     assert ran == [1]
@@ -72,8 +75,8 @@ def test_blocks_above_the_deepest_layer_do_not_run(backbone):
 def test_padding_changes_rounding_only(backbone):
     ids = backbone.tokenize(TEXTS, 64).ids
     taps = [Tap(layer, how) for layer in (0, 1, "final") for how in ("mean", "max", "first_token", "last_token")]
-    together = backbone.forward(ids, taps)
-    alone = np.concatenate([backbone.forward([one], taps) for one in ids])
+    together = backbone.reference.forward(ids, taps)
+    alone = np.concatenate([backbone.reference.forward([one], taps) for one in ids])
     np.testing.assert_allclose(together, alone, atol=2e-6)
 
 
@@ -81,10 +84,10 @@ def test_hooks_are_gone_after_an_error(backbone, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(backbone.blocks[1], "forward", broken)
+    monkeypatch.setattr(backbone.reference.blocks[1], "forward", broken)
     with pytest.raises(RuntimeError, match="out of memory"):
-        backbone.forward(backbone.tokenize(TEXTS, 64).ids, [Tap("final")])
-    assert not any(block._forward_hooks or block._forward_pre_hooks for block in backbone.blocks)
+        backbone.reference.forward(backbone.tokenize(TEXTS, 64).ids, [Tap("final")])
+    assert not any(block._forward_hooks or block._forward_pre_hooks for block in backbone.reference.blocks)
 
 
 def test_tokenize_counts_what_it_cuts(backbone):

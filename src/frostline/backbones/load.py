@@ -73,7 +73,8 @@ def load_backbone(spec: BackboneSpec, located: Located) -> TransformerBackbone:
         spec.name,
         config,
         tokenizer,
-        build=functools.partial(_build, located, config, PRECISIONS[spec.precision], device),
+        build=functools.partial(_build, located, config, _dtype(spec.precision, device), device),
+        precision=spec.precision,
         recipe=_recipe_reader(spec.name, located.folder),
         max_length=_window(located.folder, tokenizer, config),
         identity={**identity, "precision": _precision_class(spec.precision), "numerics": NUMERICS},
@@ -83,6 +84,11 @@ def load_backbone(spec: BackboneSpec, located: Located) -> TransformerBackbone:
 def _recipe_reader(name: str, folder: Path) -> functools.partial[Recipe]:
     # "minilm" is the packaged configuration wherever the weights come from: mean, no normalization.
     return functools.partial(Recipe, source="packaged") if name == "minilm" else functools.partial(read_recipe, folder)
+
+
+def _dtype(precision: str, device: torch.device) -> torch.dtype:
+    # On a CPU "fast" is decided by trying: half precision without instructions for it is slower than single.
+    return torch.float32 if precision == "fast" and device.type == "cpu" else PRECISIONS[precision]
 
 
 def _precision_class(precision: str) -> str:

@@ -17,11 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from frostline.backbones.packed import Runner, RunnerReport, choose_runner
 from frostline.backbones.pooling import pool
 from frostline.contracts import IntArray, Layer, Recipe, Tap, Tokens
 from frostline.errors import UserError
 
-__all__ = ["NUMERICS", "TransformerBackbone", "find_blocks"]
+__all__ = ["NUMERICS", "ReferencePath", "TransformerBackbone", "find_blocks"]
 
 NUMERICS = 1
 """Version of everything here that decides a number; part of every stored vector's address."""
@@ -89,6 +90,83 @@ class _Collector:
         return torch.stack([self.pooled[i] for i in range(len(self.taps))], 1).float().cpu().numpy()
 
 
+class ReferencePath:
+    """The model's own modules, read while they run.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        A base model of transformers, in evaluation mode, on its device.
+    n_layers : int
+        Number of its blocks.
+    padding_id : int
+        Stands at padded positions; which one does not matter, they are masked.
+    max_positions : int or None
+        Longest window that the model can read.
+
+    Raises
+    ------
+    UserError
+        The model has no plain stack of blocks.
+    """
+
+    def __init__(self, model: nn.Module, n_layers: int, padding_id: int, max_positions: int | None) -> None:
+        self.model = model
+        self.n_layers = n_layers
+        self.padding_id = padding_id
+        self.max_positions = max_positions
+        self.blocks = find_blocks(model, n_layers)
+        self._lock = threading.Lock()  # hooks of two passes at once would see each other's states
+
+    def forward(self, token_ids: Sequence[IntArray], taps: Sequence[Tap]) -> NDArray[np.float32]:
+        """Run one batch through as many blocks as `taps` need.
+
+        Parameters
+        ----------
+        token_ids : sequence of int arrays
+            B token sequences.
+        taps : sequence of Tap
+            Explicit layers: 0..n or ``"final"``.
+
+        Returns
+        -------
+        float32 array of shape (B, len(taps), D)
+        """
+        longest = max(len(ids) for ids in token_ids)
+        padded = np.full((len(token_ids), longest), self.padding_id, dtype=np.int64)
+        mask = np.zeros((len(token_ids), longest), dtype=np.int64)
+        for row, ids in enumerate(token_ids):
+            padded[row, : len(ids)] = ids
+            mask[row, : len(ids)] = 1
+        device = next(self.model.parameters()).device
+        attention = torch.from_numpy(mask).to(device)
+        collector = _Collector(taps, attention.bool())
+        with self._lock, torch.inference_mode():
+            handles = self._hook(collector)
+            try:
+                output = self.model(input_ids=torch.from_numpy(padded).to(device), attention_mask=attention)
+                collector.see("final", output.last_hidden_state)
+            except _DeepestSeen:
+                pass
+            finally:
+                for handle in handles:
+                    handle.remove()
+        return collector.result()
+
+    def _hook(self, collector: _Collector) -> list[Any]:
+        def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            collector.see(0, args[0] if args else kwargs["hidden_states"])
+
+        def after(layer: int) -> Callable[..., None]:
+            def hook(_: nn.Module, __: Any, output: Any) -> None:
+                collector.see(layer, output if isinstance(output, Tensor) else output[0])
+
+            return hook
+
+        first = self.blocks[0].register_forward_pre_hook(before, with_kwargs=True)
+        return [first, *(block.register_forward_hook(after(i)) for i, block in enumerate(self.blocks, start=1))]
+
+
 class TransformerBackbone:
     """A base model of transformers with its tokenizer, frozen.
 
@@ -103,6 +181,8 @@ class TransformerBackbone:
     build : callable
         Loads the model, in evaluation mode and on its device; called at the first forward pass, so that work which
         finds everything in the store never pays for the weights.
+    precision : str
+        ``"exact"`` and ``"fast"`` run packed where that is the same and faster.
     recipe : callable
         Gives the model's pooling recipe; called when somebody asks for it, since an explicit pooling never needs it.
     max_length : int
@@ -118,6 +198,7 @@ class TransformerBackbone:
         tokenizer: Any,
         *,
         build: Callable[[], nn.Module],
+        precision: str = "exact",
         recipe: Callable[[], Recipe],
         max_length: int,
         identity: Mapping[str, Any],
@@ -132,17 +213,35 @@ class TransformerBackbone:
         self.max_positions = _max_positions(config)
         self._recipe = recipe
         self._build = build
-        self._lock = threading.Lock()  # hooks of two passes at once would see each other's states
+        self._reference: ReferencePath | None = None
+        self._precision = precision
+
+    @property
+    def reference(self) -> ReferencePath:
+        """The reference path; the model is loaded when it is first used."""
+        if self._reference is None:
+            padding_id = self.tokenizer.pad_token_id or 0
+            self._reference = ReferencePath(self._build(), self.n_layers, padding_id, self.max_positions)
+        return self._reference
 
     @functools.cached_property
-    def model(self) -> nn.Module:
-        """The frozen model; loaded when first used."""
-        return self._build()
+    def _runner(self) -> tuple[Runner, RunnerReport]:
+        reference = self.reference
+        device = next(reference.model.parameters()).device.type
+        if self._precision not in ("exact", "fast") or device != "cpu":
+            dtype = str(next(reference.model.parameters()).dtype).removeprefix("torch.")
+            return reference, RunnerReport(
+                "reference", dtype, f"precision {self._precision!r} on {device} is not packed"
+            )
+        runner, report = choose_runner(reference, self._precision)
+        if runner is not reference:
+            self._reference = None  # its weights would be held twice; it is loaded again where somebody asks for it
+        return runner, report
 
-    @functools.cached_property
-    def blocks(self) -> nn.ModuleList:
-        """Its transformer blocks."""
-        return find_blocks(self.model, self.n_layers)
+    @property
+    def runner_report(self) -> RunnerReport:
+        """Which path runs here, and why."""
+        return self._runner[1]
 
     @property
     def recipe(self) -> Recipe:
@@ -194,7 +293,7 @@ class TransformerBackbone:
         return list(cut) if windows else [cut]
 
     def forward(self, token_ids: Sequence[IntArray], taps: Sequence[Tap]) -> NDArray[np.float32]:
-        """Run one batch through as many blocks as `taps` need.
+        """Run one batch through as many blocks as `taps` need, on the path that was chosen at load.
 
         Parameters
         ----------
@@ -207,36 +306,4 @@ class TransformerBackbone:
         -------
         float32 array of shape (B, len(taps), D)
         """
-        longest = max(len(ids) for ids in token_ids)
-        padded = np.full((len(token_ids), longest), self.tokenizer.pad_token_id or 0, dtype=np.int64)
-        mask = np.zeros((len(token_ids), longest), dtype=np.int64)
-        for row, ids in enumerate(token_ids):
-            padded[row, : len(ids)] = ids
-            mask[row, : len(ids)] = 1
-        device = next(self.model.parameters()).device
-        attention = torch.from_numpy(mask).to(device)
-        collector = _Collector(taps, attention.bool())
-        with self._lock, torch.inference_mode():
-            handles = self._hook(collector)
-            try:
-                output = self.model(input_ids=torch.from_numpy(padded).to(device), attention_mask=attention)
-                collector.see("final", output.last_hidden_state)
-            except _DeepestSeen:
-                pass
-            finally:
-                for handle in handles:
-                    handle.remove()
-        return collector.result()
-
-    def _hook(self, collector: _Collector) -> list[Any]:
-        def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            collector.see(0, args[0] if args else kwargs["hidden_states"])
-
-        def after(layer: int) -> Callable[..., None]:
-            def hook(_: nn.Module, __: Any, output: Any) -> None:
-                collector.see(layer, output if isinstance(output, Tensor) else output[0])
-
-            return hook
-
-        first = self.blocks[0].register_forward_pre_hook(before, with_kwargs=True)
-        return [first, *(block.register_forward_hook(after(i)) for i, block in enumerate(self.blocks, start=1))]
+        return self._runner[0].forward(token_ids, taps)

@@ -167,7 +167,7 @@ class _Letters:
         )
         X = vectorizer.fit_transform([_marked(distinct[i]) for i in drawn])
         n_outputs = min(n_components, *(size - 1 for size in X.shape))
-        svd = TruncatedSVD(n_outputs, random_state=seed)
+        svd = TruncatedSVD(n_outputs, n_iter=2, random_state=seed)  # trees need no exact components
         with np.errstate(invalid="ignore", divide="ignore"):  # the share of a variance that is 0 is not used
             svd.fit(X)
         return cls(make_pipeline(vectorizer, svd), n_outputs)

@@ -72,23 +72,35 @@ def _processor() -> Check:
 
 def _backbone(name: str, device: str) -> list[Check]:
     try:
-        found = resolve(BackboneSpec(name, device=device))
+        found: Any = resolve(BackboneSpec(name, device=device))
         layers: list[Any] = [*range(found.n_layers), "final"]
         ids = found.tokenize(_TEXTS, found.max_length).ids
         together = found.forward(ids, [Tap(layer) for layer in layers])
         alone = np.concatenate([found.forward([one], [Tap(layer) for layer in layers]) for one in ids])
     except FrostlineError as error:
         return [Check(f"backbone {name}", "problem", str(error).replace("\n", " "))]
+    report = found.runner_report
     spread = float(np.abs(together - alone).max() / max(1.0, float(np.abs(alone).max())))
     size = f"{found.n_layers} blocks, width {found.dim}, window {found.max_length} tokens"
     return [
         Check(f"backbone {name}", "ok" if np.isfinite(together).all() else "problem", size),
+        Check("path", "ok" if report.path == "packed" else "tip", _path(report)),
         Check(
             "padding",
             "ok" if spread <= 1e-5 else "problem",
             f"a text alone and in a batch of {len(_TEXTS)} differ by {spread:.1e} (allowed 1e-05)",
         ),
     ]
+
+
+def _path(report: Any) -> str:
+    """Say which path runs, why, and what was measured."""
+    said = [f"{report.path} in {report.numerics}: {report.reason}"]
+    if report.packed_ms is not None:
+        said.append(f"packed {report.packed_ms:.1f} ms, reference {report.reference_ms:.1f} ms on the probe")
+        said.append(f"largest difference {report.difference:.1e}, smallest cosine {report.cosine:.6f}")
+    said.extend(f"{role} by {kernel}" for role, kernel in report.kernels.items())
+    return "; ".join(said)
 
 
 def _store(path: Any) -> Check:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from frostline.backbones.packed.timing import best_ms
+from frostline.backbones.packed.timing import preferred
 
 __all__ = ["ATTENTIONS", "SHORT", "Attention", "fastest_attention"]
 
@@ -27,11 +27,11 @@ def _products(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
     return torch.matmul(torch.softmax(scores if bias is None else scores.add_(bias), -1), v)
 
 
-ATTENTIONS: Mapping[str, Attention] = {"fused": _fused, "products": _products}
+ATTENTIONS: Mapping[str, Attention] = {"products": _products, "fused": _fused}
 
 
 def fastest_attention(n_heads: int, width: int, dtype: torch.dtype) -> str:
-    """Time both kernels on short texts and name the faster one.
+    """Time both kernels on short texts and name the one to take.
 
     Parameters
     ----------
@@ -47,5 +47,4 @@ def fastest_attention(n_heads: int, width: int, dtype: torch.dtype) -> str:
     calls = {name: call(name) for name in ATTENTIONS}
     for first in calls.values():
         first()
-    best = best_ms(calls)
-    return min(best, key=best.__getitem__)
+    return preferred(calls)

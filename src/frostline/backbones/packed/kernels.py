@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from frostline.backbones.packed.timing import best_ms
+from frostline.backbones.packed.timing import preferred
 from frostline.backbones.packed.weights import Dense
 
 __all__ = ["KERNELS", "Kernel", "OneDnnLinear", "TorchLinear", "fastest"]
@@ -95,13 +95,13 @@ class OneDnnLinear:
         return mapped
 
 
-KERNELS: Mapping[str, type[TorchLinear] | type[OneDnnLinear]] = {k.name: k for k in (TorchLinear, OneDnnLinear)}
+KERNELS: Mapping[str, type[TorchLinear] | type[OneDnnLinear]] = {k.name: k for k in (OneDnnLinear, TorchLinear)}
 
 _TIMED_ROWS = 512
 
 
 def fastest(dense: Dense, activation: str | None = None, *, residual: bool = False) -> str:
-    """Time the kernels for one linear map, interleaved, and name the one with the smallest best time.
+    """Time the kernels for one linear map, interleaved, and name the one to take.
 
     Parameters
     ----------
@@ -114,8 +114,7 @@ def fastest(dense: Dense, activation: str | None = None, *, residual: bool = Fal
     x = torch.ones(_TIMED_ROWS, k, dtype=dense.weight.dtype)
     other = torch.ones(_TIMED_ROWS, n, dtype=dense.weight.dtype) if residual else None
     calls = {name: partial(kernel, x, other) for name, kernel in _offered(dense, activation, x, other).items()}
-    best = best_ms(calls)
-    return min(best, key=best.__getitem__)
+    return preferred(calls)
 
 
 def _offered(dense: Dense, activation: str | None, x: Tensor, other: Tensor | None) -> dict[str, Kernel]:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-__all__ = ["best_ms"]
+__all__ = ["best_ms", "preferred"]
 
-_ROUNDS = 3
+_ROUNDS = 5
+
+_CLEARLY_FASTER = 1.25
+"""A kernel must be faster by this much to be taken instead of one before it: two runs on one machine shall choose alike,
+since other kernels have other last digits."""
 
 
 def best_ms(calls: Mapping[str, Callable[[], object]]) -> dict[str, float]:
@@ -30,3 +34,16 @@ def best_ms(calls: Mapping[str, Callable[[], object]]) -> dict[str, float]:
             call()
             best[name] = min(best[name], 1e3 * (time.perf_counter() - began))
     return best
+
+
+def preferred(calls: Mapping[str, Callable[[], object]]) -> str:
+    """Name the first call that no later one beats clearly.
+
+    Parameters
+    ----------
+    calls : mapping of str to callable
+        In order of preference; each has been called before.
+    """
+    best = best_ms(calls)
+    limit = _CLEARLY_FASTER * min(best.values())
+    return next(name for name in calls if best[name] <= limit)
