@@ -14,7 +14,6 @@ model is loaded, packed and warmed up on both sides before the clock starts.
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import platform
 import subprocess
@@ -23,13 +22,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import torch
 
 from frostline.backbones import resolve
-from frostline.backbones.packed import choose_runner
 from frostline.contracts import Backbone, BackboneSpec, Tap
 from frostline.extraction import Extractor
 
@@ -37,12 +36,11 @@ LIMIT = 512
 LAST, ALL, UP_TO_3 = [Tap(6)], [Tap(layer) for layer in range(1, 7)], [Tap(layer) for layer in range(1, 4)]
 
 
-def packed(precision: str) -> tuple[Backbone, dict[str, object]]:
-    """MiniLM on the path that `precision` leads to here, and the report on that choice."""
-    backbone = copy.copy(resolve(BackboneSpec("minilm", "exact", "cpu")))
-    runner, report = choose_runner(backbone, precision)
-    backbone.forward = runner.forward
-    return backbone, asdict(report)
+def minilm(precision: str) -> Any:
+    """MiniLM, loaded and on the path that `precision` leads to here."""
+    backbone: Any = resolve(BackboneSpec("minilm", precision, "cpu"))
+    backbone.forward([np.array([101, 102])], LAST)
+    return backbone
 
 
 def embed(backbone: Backbone, taps: Sequence[Tap]) -> Callable[[list[str]], np.ndarray]:
@@ -76,12 +74,9 @@ def compare(
     return {name: np.array(values) for name, values in seconds.items()}
 
 
-def agreement(ours: np.ndarray, theirs: np.ndarray) -> dict[str, float]:
+def smallest_cosine(ours: np.ndarray, theirs: np.ndarray) -> float:
     norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
-    return {
-        "max_difference": float(np.abs(ours - theirs).max()),
-        "min_cosine": float(((ours * theirs).sum(1) / norms).min()),
-    }
+    return float(((ours * theirs).sum(1) / norms).min())
 
 
 def median_ratio(numerator: np.ndarray, denominator: np.ndarray) -> float:
@@ -92,12 +87,12 @@ def measure(name: str, texts: np.ndarray, n: int, args: argparse.Namespace) -> d
     """Speed against sentence-transformers, agreement with it, and what layers cost, on one data set."""
     oracle = sentence_transformers()
     result: dict[str, object] = {}
-    paths = {precision: packed(precision) for precision in ("exact", "fast")}
-    contenders = {precision: embed(backbone, LAST) for precision, (backbone, _) in paths.items()}
+    paths = {precision: minilm(precision) for precision in ("exact", "fast")}
+    contenders = {precision: embed(backbone, LAST) for precision, backbone in paths.items()}
     seconds = compare({"oracle": oracle, **contenders}, texts, n, args.rounds, args.seed)
     sample = texts[:200].tolist()
     theirs = oracle(sample)
-    for precision, (backbone, report) in paths.items():
+    for precision, backbone in paths.items():
         layers = {"last": LAST, "all": ALL, "up_to_3": UP_TO_3}
         by_layers = compare({k: embed(backbone, t) for k, t in layers.items()}, texts, n, args.rounds, args.seed)
         result[precision] = {
@@ -105,8 +100,8 @@ def measure(name: str, texts: np.ndarray, n: int, args: argparse.Namespace) -> d
             "times_sentence_transformers": median_ratio(seconds["oracle"], seconds[precision]),
             "all_over_last": median_ratio(by_layers["all"], by_layers["last"]),
             "up_to_3_over_all": median_ratio(by_layers["up_to_3"], by_layers["all"]),
-            **agreement(contenders[precision](sample)[:, 0], theirs),
-            "runner": report,
+            "min_cosine": smallest_cosine(contenders[precision](sample)[:, 0], theirs),
+            "runner": asdict(backbone.runner_report),
         }
         print(f"{name} {precision}: {json.dumps(result[precision])}", flush=True)
     result["sentence_transformers_texts_per_s"] = round(n / float(np.median(seconds["oracle"])), 1)
@@ -121,7 +116,7 @@ def resident_mb(field: str) -> float:
 
 def memory(texts: np.ndarray, precision: str) -> dict[str, list[float]]:
     """Growth of the peak above the packed model over batches of growing size, in MB; needs Linux."""
-    backbone, _ = packed(precision)
+    backbone = minilm(precision)
     ids = backbone.tokenize(texts.tolist(), LIMIT).ids
     before = resident_mb("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak that loading left

@@ -218,6 +218,15 @@ def test_embed_to_parquet_keeps_ids(run, reviews, folder, tmp_path):
     assert table.schema.field("vector").type.list_size == 16
 
 
+def test_doctor_on_a_machine_without_a_store(run, folder, tmp_path):
+    code, out, _ = run("doctor", "--backbone", folder, "--json")
+    assert code == 0
+    checks = {check["name"]: check for check in result(out)["checks"]}
+    assert checks["store"]["outcome"] == "ok"
+    assert checks["path"]["message"].startswith(("packed", "reference"))
+    assert not (tmp_path / "store").exists()
+
+
 def test_store_and_doctor(run, reviews, folder):
     run("embed", reviews, "--text", "text", "--backbone", folder, "--out", reviews.with_suffix(".npy"))
     found = result(run("store", "info", "--json")[1])

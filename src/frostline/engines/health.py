@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from frostline._version import __version__
 from frostline.backbones import resolve
 from frostline.contracts import BackboneSpec, Tap
 from frostline.errors import FrostlineError
-from frostline.store import Store
+from frostline.store import Store, default_store_path
 
 __all__ = ["Check", "doctor"]
 
@@ -104,6 +105,9 @@ def _path(report: Any) -> str:
 
 
 def _store(path: Any) -> Check:
+    place = default_store_path() if path == "default" else Path(path).expanduser()
+    if not place.exists():
+        return Check("store", "ok", f"{place}: not there yet; it is made when the first vector is stored")
     try:
         info = Store(path, read_only=True).info()
     except FrostlineError as error:

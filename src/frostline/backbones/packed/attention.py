@@ -27,7 +27,7 @@ def _products(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
     return torch.matmul(torch.softmax(scores if bias is None else scores.add_(bias), -1), v)
 
 
-ATTENTIONS: Mapping[str, Attention] = {"products": _products, "fused": _fused}
+ATTENTIONS: Mapping[str, Attention] = {"fused": _fused, "products": _products}
 
 
 def fastest_attention(n_heads: int, width: int, dtype: torch.dtype) -> str:
