@@ -92,7 +92,7 @@ def test_bootstrap_and_paired_difference():
     half = 1.96 * x.std(ddof=1) / 20
     assert (low, high) == (pytest.approx(x.mean() - half, abs=0.05), pytest.approx(x.mean() + half, abs=0.05))
     found = paired_difference(x + 1, x)
-    assert next(iter(found.values())) == pytest.approx(1.0)
+    assert found["difference"] == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(("how", "expected"), [("concat", [[1, 2, 3, 0]]), ("mean", [[2, 1]]), ("max", [[3, 2]])])
@@ -101,3 +101,117 @@ def test_fusion(how, expected):
     np.testing.assert_array_equal(fuse(vectors, how), expected)
     with pytest.raises(UserError, match="concat"):
         fuse(vectors, "concta")
+
+
+def test_concatenation_copies_nothing():
+    vectors = np.zeros((3, 2, 4), dtype=np.float32)
+    assert np.shares_memory(fuse(vectors), vectors)
+    with pytest.raises(UserError, match=r"\(n, L, D\)"):
+        fuse(vectors[0])
+
+
+def test_labels_that_training_never_saw_are_errors():
+    found = classification_metrics(["a", "z"], [[1.0, 0.0], [0.6, 0.4]], ["a", "b"])
+    assert found["accuracy"] == 0.5
+    assert found["macro_f1"] == pytest.approx(oracle.f1_score(["a", "z"], ["a", "a"], average="macro"))
+    assert found["log_loss"] == pytest.approx(-np.log(1e-15) / 2)
+
+
+def test_labels_of_several_kinds():
+    found = classification_metrics([1, "one", None], np.eye(3), [1, "one", None])
+    assert (found["accuracy"], found["macro_f1"], found["ece"]) == (1.0, 1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("proba", "message"), [([[0.5, 0.5]], "shape"), ([[0.5, np.nan]] * 2, "0 to 1"), ([[2.0, -1.0]] * 2, "0 to 1")]
+)
+def test_probabilities_that_are_none(proba, message):
+    with pytest.raises(UserError, match=message):
+        classification_metrics([0, 1], proba, [0, 1])
+
+
+def test_debiased_error_in_closed_form():
+    confidence, right = np.full(10, 0.7), np.repeat([True, False], 5)
+    s = np.sqrt(0.25 / 9)
+    expected = 2 * 0.2 - stats.foldnorm(0.2 / s, scale=s).mean()
+    assert expected_calibration_error(confidence, right) == pytest.approx(expected)
+    assert expected_calibration_error(confidence, right, debias=False) == pytest.approx(0.2)
+
+
+def test_bins_do_not_depend_on_the_order_of_equal_confidences():
+    rng = np.random.default_rng(0)
+    confidence, right = rng.choice([0.6, 0.7, 0.9], 200), rng.random(200) < 0.7
+    order = rng.permutation(200)
+    bins = reliability_bins(confidence, right)
+    assert len(bins) == 3
+    np.testing.assert_allclose(bins, reliability_bins(confidence[order], right[order]))
+
+
+@pytest.mark.parametrize(("confidence", "right", "n_bins"), [([], [], 15), ([0.5], [True, False], 15), ([0.5], [1], 0)])
+def test_calibration_of_nothing(confidence, right, n_bins):
+    with pytest.raises(UserError, match="Calibration"):
+        expected_calibration_error(confidence, right, n_bins)
+
+
+@pytest.mark.parametrize("unknown", ["z", 0, ""])
+def test_confusion_drops_no_label(unknown):
+    with pytest.raises(UserError, match="not among"):
+        confusion(["a", unknown], ["a", "a"], ["a"])
+
+
+def test_several_targets_are_averaged():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=(50, 2))
+    guess = y + rng.normal(size=(50, 2))
+    parts = [regression_metrics(y[:, j], guess[:, j]) for j in range(2)]
+    for name, value in regression_metrics(y, guess).items():
+        assert value == pytest.approx((parts[0][name] + parts[1][name]) / 2)
+
+
+def test_a_constant_truth_explains_nothing():
+    found = regression_metrics([0.1] * 7, np.arange(7.0))
+    assert (found["kendall_tau"], found["spearman"], found["r2"]) == (0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (([1.0], [1.0, 2.0]), "one shape"),
+        (([], []), "not empty"),
+        (([1.0], [np.nan]), "finite"),
+        (([1.0], [1.0], [0.0]), "both ends"),
+    ],
+)
+def test_numbers_that_cannot_be_scored(args, message):
+    with pytest.raises(UserError, match=message):
+        regression_metrics(*args)
+
+
+def test_the_bootstrap_draws_rows_together_and_covers():
+    x = np.arange(30.0)
+    assert bootstrap_ci(lambda a, b: float(np.abs(a - b).max()), x, x, n=50) == (0.0, 0.0)
+    rng = np.random.default_rng(0)
+    hits = 0
+    for seed in range(100):
+        low, high = bootstrap_ci(np.mean, rng.normal(size=60), n=200, level=0.8, seed=seed)
+        hits += low <= 0 <= high
+    assert 65 <= hits <= 90
+
+
+@pytest.mark.parametrize(
+    "call", [lambda: bootstrap_ci(np.mean, [1.0]), lambda: bootstrap_ci(np.mean, [1, 2], level=95)]
+)
+def test_impossible_bootstraps(call):
+    with pytest.raises(UserError):
+        call()
+
+
+def test_paired_difference_equals_scipy():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=40), rng.normal(size=40)
+    found = paired_difference(a, b, level=0.9)
+    low, high = stats.ttest_rel(a, b).confidence_interval(0.9)
+    assert (found["lower"], found["upper"]) == (pytest.approx(low), pytest.approx(high))
+    assert found["std_error"] == pytest.approx(stats.sem(a - b))
+    with pytest.raises(UserError, match="n >= 2"):
+        paired_difference(a, b[:5])
