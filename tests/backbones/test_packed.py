@@ -29,6 +29,9 @@ FAMILIES = {
     "roberta": lambda: tf.RobertaModel(tf.RobertaConfig(**SMALL, pad_token_id=1), add_pooling_layer=False),
     "xlm-roberta": lambda: tf.XLMRobertaModel(tf.XLMRobertaConfig(**SMALL, pad_token_id=1), add_pooling_layer=False),
     "mpnet": lambda: tf.MPNetModel(tf.MPNetConfig(**SMALL, pad_token_id=1), add_pooling_layer=False),
+    "distilbert": lambda: tf.DistilBertModel(
+        tf.DistilBertConfig(vocab_size=128, dim=32, n_layers=3, n_heads=2, hidden_dim=64, max_position_embeddings=90)
+    ),
 }
 TAPS = [Tap(layer, how) for layer in (0, 1, 2, 3, "final") for how in POOLINGS] + [Tap(2, "mean", True)]
 
@@ -74,6 +77,12 @@ def test_every_layer_pooling_and_kernel(reference):
 @pytest.mark.parametrize("lengths", [(1,), (5,), (3,) * 40, (70, 1)])
 def test_batches_of_any_shape(reference, lengths):
     ids = batch(lengths)
+    packed = PackedEncoder.from_model(reference.model, reference.model.config)
+    np.testing.assert_allclose(packed.forward(ids, TAPS), reference.forward(ids, TAPS), atol=1e-5)
+
+
+def test_a_padding_token_inside_a_text(reference):
+    ids = [np.array([5, 1, 7, 1, 1, 9], dtype=np.int32), np.array([8, 0, 9], dtype=np.int32)]
     packed = PackedEncoder.from_model(reference.model, reference.model.config)
     np.testing.assert_allclose(packed.forward(ids, TAPS), reference.forward(ids, TAPS), atol=1e-5)
 

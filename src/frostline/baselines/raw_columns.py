@@ -21,7 +21,7 @@ __all__ = ["RawColumns"]
 
 Floats = NDArray[np.float64]
 
-MAX_SVD_TEXTS = 2_000
+MAX_SVD_TEXTS = 5_000
 """The distinct strings of a column, drawn at random, that its SVD is learned from."""
 
 _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}

@@ -117,7 +117,8 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
             raise UserError(
                 f"Labels are of several types: {', '.join(sorted(kinds))}.", hint="make them all text, or all numbers"
             )
-        check_classification_targets(labels)
+        if labels.dtype.kind == "f":  # of other labels it only warns that there are many
+            check_classification_targets(labels)
         classes = np.unique(labels)
         if len(classes) < 2:
             raise UserError(

@@ -120,7 +120,8 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
             Rows that are never split.
         """
         table, labels = validate_data(self, X, y, dtype=[np.float32, np.float64])
-        check_classification_targets(labels)
+        if labels.dtype.kind == "f":  # of other labels it only warns that there are many
+            check_classification_targets(labels)
         self.classes_, codes = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise UserError(f"There is one class only ({self.classes_[0]!r}); a classifier needs two or more.")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from frostline.backbones.packed.timing import preferred
+from frostline.backbones.packed.timing import best_ms, preferred
 
 __all__ = ["ATTENTIONS", "SHORT", "Attention", "fastest_attention"]
 
@@ -47,4 +47,4 @@ def fastest_attention(n_heads: int, width: int, dtype: torch.dtype) -> str:
     calls = {name: call(name) for name in ATTENTIONS}
     for first in calls.values():
         first()
-    return preferred(calls)
+    return preferred(best_ms(calls))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from frostline.backbones.packed.encoder import PackedEncoder
-from frostline.backbones.packed.timing import best_ms
+from frostline.backbones.packed.timing import best_ms, preferred
 from frostline.contracts import IntArray, Tap
 
 __all__ = ["EXACT_DIFFERENCE", "FAST_COSINE", "Runner", "RunnerReport", "choose_runner"]
@@ -114,8 +114,8 @@ def choose_runner(reference: Reference, precision: str) -> tuple[Runner, RunnerR
         _judge(encoder, vectors, expected, precision, milliseconds=(ms, reference_ms))
         for encoder, vectors, ms in zip(encoders, found, packed_ms, strict=True)
     ]
-    passed = [i for i, report in enumerate(reports) if report.path == "packed"]
-    best = min(passed or range(len(reports)), key=lambda i: packed_ms[i])
+    passed = {str(i): packed_ms[i] for i, report in enumerate(reports) if report.path == "packed"}
+    best = int(preferred(passed)) if passed else int(np.argmin(packed_ms))
     return encoders[best] if passed else reference, reports[best]
 
 
@@ -142,7 +142,7 @@ def _judge(
         refusal = f"the packed path differs by {difference:.1e}, allowed are {EXACT_DIFFERENCE:.0e}"
     elif not cosine >= FAST_COSINE:
         refusal = f"the packed path's cosine to the reference is {cosine:.5f}, at least {FAST_COSINE} is needed"
-    elif packed_ms > reference_ms:
+    elif preferred({"packed": packed_ms, "reference": reference_ms}) == "reference":
         refusal = f"the packed path takes {packed_ms:.1f} ms, the reference {reference_ms:.1f} ms"
     else:
         refusal = ""

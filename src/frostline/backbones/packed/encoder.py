@@ -33,7 +33,7 @@ from frostline.errors import UserError
 
 __all__ = ["PIECE_TOKENS", "PackedEncoder"]
 
-PIECE_TOKENS = 4096
+PIECE_TOKENS = 2048
 """Tokens that pass together; a longer text passes alone."""
 
 
@@ -188,8 +188,11 @@ class PackedEncoder:
         return pooled
 
     def _embed(self, ids: Sequence[IntArray]) -> Tensor:
-        tokens = torch.from_numpy(np.concatenate(ids).astype(np.int64))
-        positions = torch.from_numpy(np.concatenate([_positions(np.asarray(i), self._padding_id) for i in ids]))
+        n = sum(len(i) for i in ids)
+        places = np.zeros((2, _rounded(n)), dtype=np.int64)
+        places[0, :n] = np.concatenate(ids)
+        places[1, :n] = np.concatenate([_positions(np.asarray(i), self._padding_id) for i in ids])
+        tokens, positions = torch.from_numpy(places)
         words = torch.nn.functional.embedding(tokens, self._words)
         return self._norm(words.add_(torch.nn.functional.embedding(positions, self._positions))).to(self._dtype)
 
@@ -200,14 +203,20 @@ class PackedEncoder:
 
     def _attend(self, qkv: Tensor, runs: Sequence[_Run]) -> Tensor:
         """Attention within each text, (M, 3 D) to (M, D)."""
-        contexts = []
+        context = qkv.new_zeros(len(qkv), qkv.shape[1] // 3)
         for run in runs:
             n, length = run.mask.shape
             q, k, v = run.of(qkv).view(n, length, 3, self._n_heads, -1).permute(2, 0, 3, 1, 4)
             bias = None if self._bias is None else self._bias[:, :length, :length]
-            context = (self._attend_short if length <= SHORT else ATTENTIONS["fused"])(q, k, v, bias)
-            contexts.append(context.transpose(1, 2).reshape(n * length, -1))
-        return contexts[0] if len(contexts) == 1 else torch.cat(contexts)
+            attended = (self._attend_short if length <= SHORT else ATTENTIONS["fused"])(q, k, v, bias)
+            run.of(context).copy_(attended.transpose(1, 2).flatten(2))
+        return context
+
+
+def _rounded(n: int) -> int:
+    """Round up by at most 1/32: matrices of a few sizes reuse each other's memory, those of many sizes fragment it."""
+    step = 1 << max(0, n.bit_length() - 6)
+    return -(-n // step) * step
 
 
 def _positions(ids: IntArray, padding_id: int | None) -> NDArray[np.int64]:

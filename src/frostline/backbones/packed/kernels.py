@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from frostline.backbones.packed.timing import preferred
+from frostline.backbones.packed.timing import best_ms, preferred
 from frostline.backbones.packed.weights import Dense
 
 __all__ = ["KERNELS", "Kernel", "OneDnnLinear", "TorchLinear", "fastest"]
@@ -114,7 +114,7 @@ def fastest(dense: Dense, activation: str | None = None, *, residual: bool = Fal
     x = torch.ones(_TIMED_ROWS, k, dtype=dense.weight.dtype)
     other = torch.ones(_TIMED_ROWS, n, dtype=dense.weight.dtype) if residual else None
     calls = {name: partial(kernel, x, other) for name, kernel in _offered(dense, activation, x, other).items()}
-    return preferred(calls)
+    return preferred(best_ms(calls))
 
 
 def _offered(dense: Dense, activation: str | None, x: Tensor, other: Tensor | None) -> dict[str, Kernel]:

@@ -10,8 +10,8 @@ __all__ = ["best_ms", "preferred"]
 _ROUNDS = 5
 
 _CLEARLY_FASTER = 1.25
-"""A kernel must be faster by this much to be taken instead of one before it: two runs on one machine shall choose alike,
-since other kernels have other last digits."""
+"""Two runs on one machine shall choose alike, since other kernels have other last digits, and a busy moment looks like a
+slow kernel: so what stands later must be faster by this much."""
 
 
 def best_ms(calls: Mapping[str, Callable[[], object]]) -> dict[str, float]:
@@ -36,14 +36,13 @@ def best_ms(calls: Mapping[str, Callable[[], object]]) -> dict[str, float]:
     return best
 
 
-def preferred(calls: Mapping[str, Callable[[], object]]) -> str:
-    """Name the first call that no later one beats clearly.
+def preferred(milliseconds: Mapping[str, float]) -> str:
+    """Name the first of several that no later one beats clearly.
 
     Parameters
     ----------
-    calls : mapping of str to callable
-        In order of preference; each has been called before.
+    milliseconds : mapping of str to float
+        In order of preference.
     """
-    best = best_ms(calls)
-    limit = _CLEARLY_FASTER * min(best.values())
-    return next(name for name in calls if best[name] <= limit)
+    limit = _CLEARLY_FASTER * min(milliseconds.values())
+    return next(name for name, taken in milliseconds.items() if taken <= limit)
