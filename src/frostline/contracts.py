@@ -32,6 +32,7 @@ __all__ = [
     "Layer",
     "LayerScore",
     "Recipe",
+    "Service",
     "Tap",
     "Task",
     "Tokens",
@@ -68,7 +69,7 @@ class BackboneSpec:
     Parameters
     ----------
     name : str
-        ``"minilm"``, a local folder, or a hub name ``org/name``.
+        ``"minilm"``, a local folder, a hub name ``org/name``, or a service ``api:MODEL``.
     precision : str
         ``"exact"`` (fp32), ``"fast"``, or an explicit dtype.
     device : str
@@ -87,7 +88,7 @@ class Recipe:
     Parameters
     ----------
     pooling : str
-        One of :data:`POOLINGS`.
+        One of :data:`POOLINGS`, or ``"service"`` where a service pools its own way.
     normalize : bool
         Whether the pooled vector is scaled to unit length.
     prompt : str
@@ -135,6 +136,29 @@ class Tokens:
         return np.fromiter((len(i) for i in self.ids), dtype=np.int64, count=len(self.ids))
 
 
+@dataclass(frozen=True)
+class Service:
+    """What matters to others of a backbone that runs elsewhere and is asked over a network.
+
+    Attributes
+    ----------
+    canary_ids : int32 array of shape (T,)
+        Token ids of a fixed text, the canary.
+    canary : float32 array of shape (D,)
+        Its vector when the backbone was loaded: another one means another model behind the same name.
+    request_ids, request_texts : int
+        Largest batch: token ids with padding, and texts.
+    ids_per_token : float
+        Estimate: the token ids are not the service's own, which nobody else knows.
+    """
+
+    canary_ids: NDArray[np.int32]
+    canary: NDArray[np.float32]
+    request_ids: int
+    request_texts: int
+    ids_per_token: float
+
+
 @runtime_checkable
 class Backbone(Protocol):
     """A frozen language model with its tokenizer: texts to token ids, token ids to pooled vectors.
@@ -152,6 +176,8 @@ class Backbone(Protocol):
     identity : mapping
         JSON-able; everything about the model that decides a vector's value (weights digest, tokenizer digest,
         precision class, version of the numerics). Two backbones with equal identity give interchangeable vectors.
+    service : Service or None
+        What else matters where the model runs elsewhere: there, the identity is only what it is called.
     """
 
     name: str
@@ -160,6 +186,7 @@ class Backbone(Protocol):
     max_length: int
     max_positions: int | None
     identity: Mapping[str, Any]
+    service: Service | None
 
     @property
     def recipe(self) -> Recipe:
@@ -230,7 +257,7 @@ class EmbedStats:
     n_truncated : int
         Rows whose text did not fit the window and was cut.
     n_tokens : int
-        Tokens of all distinct texts, special tokens included, as fed.
+        Tokens of all distinct texts, special tokens included, as fed; of a service an estimate.
     seconds : float
         Wall-clock time.
     """

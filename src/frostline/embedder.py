@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 
 from frostline._progress import check_progress
-from frostline.backbones import check_pooling, resolve, resolve_layers
+from frostline.backbones import check_pooling, resolve, resolve_layers, service_taps
 from frostline.contracts import FUSIONS, Backbone, BackboneSpec, Layer, Tap
 from frostline.errors import UserError, nearest
 from frostline.extraction import Extractor, Features
@@ -39,7 +39,7 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     backbone : str, default="minilm"
-        ``"minilm"``, a local model folder, or a hub name ``"org/name"``.
+        ``"minilm"``, a local model folder, a hub name ``"org/name"``, or an embeddings service ``"api:MODEL"``.
     layers : int, str or list, default="final"
         ``0`` = token embeddings; ``L`` in 1..n = residual stream after block L; ``"final"`` = after the final norm;
         negative counts from n; ``"all"`` = 0..n-1 and ``"final"``.
@@ -198,6 +198,8 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             check_pooling(self.pooling)
         backbone = resolve(BackboneSpec(self.backbone, self.precision, self.device))
         layers = resolve_layers(self.layers, backbone.n_layers, f"backbone {self.backbone!r}")
+        if backbone.service is not None:
+            return backbone, service_taps(backbone, self.pooling, layers)
         if self.pooling == "recipe":
             recipe = backbone.recipe
             return backbone, [Tap(layer, recipe.pooling, recipe.normalize) for layer in layers]

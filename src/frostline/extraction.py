@@ -15,7 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frostline._progress import progress_bar
-from frostline.backbones import distinct_keys, plan_batches, row_windows
+from frostline.backbones import (
+    batch_limits,
+    check_canary,
+    check_service_window,
+    count_tokens,
+    distinct_keys,
+    plan_batches,
+    row_windows,
+)
 from frostline.contracts import Backbone, EmbedStats, FeatureSpec, KeyArray, Tap, Tokens, VectorStore
 from frostline.errors import UserError, nearest
 from frostline.store import MemoryStore, keys_of
@@ -61,10 +69,16 @@ class Forecast:
         With `n_embedded` = texts that the store lacks and `seconds` = the estimate.
     bytes : int
         Estimated growth of the store.
+    n_requests : int or None
+        Requests to the service; None where the backbone runs here.
+    n_billed : int
+        Estimated tokens of those requests. Nothing is timed then: `seconds` is 0.
     """
 
     stats: EmbedStats
     bytes: int
+    n_requests: int | None = None
+    n_billed: int = 0
 
 
 @dataclass(frozen=True)
@@ -124,6 +138,7 @@ class Extractor:
         self.backbone = backbone
         self.taps = list(taps)
         self.specs = [FeatureSpec.of(backbone, tap) for tap in self.taps]
+        check_service_window(backbone, max_length, overflow)
         self.max_length = _check_window(backbone, max_length)
         self.overflow = overflow
         self.prompt = prompt
@@ -173,7 +188,7 @@ class Extractor:
         return ExtractionStream(self, windows, total)
 
     def forecast(self, texts: Sequence[str], sample: int = 64) -> Forecast:
-        """Count what a run would do and time a sample of it; nothing is stored.
+        """Count what a run would do and time a sample of it, but never a service's; nothing is stored.
 
         Parameters
         ----------
@@ -182,23 +197,26 @@ class Extractor:
             Texts that run, chosen evenly over the lengths; their seconds per token are scaled up.
         """
         stats = EmbedStats(n_rows=len(texts))
+        n_requests = 0
         missing: list[NDArray[np.int32]] = []
         seen: set[bytes] = set()
         for rows in row_windows(len(texts)):
             window = self.read(texts[rows], rows.start)
             stats.n_truncated += int(window.row_truncated.sum())
-            lacking = np.asarray(self.lacking(window, self.store).any(axis=1))
-            for i, key in enumerate(window.keys):
-                if (digest := key.tobytes()) in seen:
-                    continue
-                seen.add(digest)
-                stats.n_texts += 1
-                stats.n_tokens += int(window.lengths[i])
-                if lacking[i]:
-                    missing.append(window.ids[i])
-        stats.n_embedded = len(missing)
-        stats.seconds = self._time(missing, sample)
-        return Forecast(stats, len(missing) * len(self.taps) * (self.backbone.dim * 4 + 16))
+            digests = [key.tobytes() for key in window.keys]
+            new = np.array([digest not in seen for digest in digests], dtype=bool)
+            seen.update(digests)
+            stats.n_tokens += int(window.lengths[new].sum())
+            lacking = new & self.lacking(window, self.store).any(axis=1)
+            missing.extend(window.ids[i] for i in np.flatnonzero(lacking))
+            n_requests += sum(bool(lacking[batch].any()) for batch in window.batches)
+        stats.n_texts, stats.n_embedded = len(seen), len(missing)
+        n_bytes = len(missing) * len(self.taps) * (self.backbone.dim * 4 + 16)
+        if self.backbone.service is None:
+            stats.seconds = self._time(missing, sample)
+            return Forecast(stats, n_bytes)
+        stats.n_tokens = count_tokens(self.backbone, stats.n_tokens)
+        return Forecast(stats, n_bytes, n_requests, count_tokens(self.backbone, sum(map(len, missing))))
 
     def _time(self, missing: list[NDArray[np.int32]], sample: int) -> float:
         if not missing:
@@ -237,7 +255,7 @@ class Extractor:
             ids=ids,
             lengths=lengths,
             keys=keys[first],
-            batches=plan_batches(lengths, keys[first]),
+            batches=plan_batches(lengths, keys[first], *batch_limits(self.backbone)),
             pieces=pieces,
             owner=owner,
             row_keys=_text_keys(tokens, keys)[text_of_row],
@@ -253,6 +271,8 @@ class Extractor:
     def run(self, window: _Window, store: VectorStore, advance: Any) -> int:
         """Run what the store lacks, batch by batch; returns the number of texts that ran."""
         lacking = self.lacking(window, store)
+        if self.backbone.service is not None and lacking.any():
+            check_canary(self.backbone.service, self.specs, store)
         rows_of = np.bincount(window.pieces, minlength=len(window.keys))
         n_run = 0
         for batch in window.batches:
@@ -316,7 +336,8 @@ class ExtractionStream:
         # One array of distinct digests replaces those of the windows, so that memory follows the distinct texts only.
         self._seen = [np.unique(np.concatenate(self._seen), axis=0)] if self._seen else []
         distinct = self._seen[0] if self._seen else np.empty((0, 3), np.uint64)
-        return replace(self._stats, n_texts=len(distinct), n_tokens=int(distinct[:, 2].sum()))
+        n_tokens = count_tokens(self._extractor.backbone, int(distinct[:, 2].sum()))
+        return replace(self._stats, n_texts=len(distinct), n_tokens=n_tokens)
 
 
 def _check_window(backbone: Backbone, max_length: int | None) -> int:

@@ -77,6 +77,8 @@ def _one(part: Any, n_layers: int, backbone: str) -> Layer:
 
 
 def _allowed(n_layers: int, backbone: str) -> str:
+    if n_layers == 0:
+        return f"{backbone} has one layer: allowed are 0 and 'final'."
     return (
         f"{backbone} has {n_layers} blocks: allowed are 0..{n_layers}, -1..-{n_layers + 1} (from the end), "
         "'final' and 'all'."

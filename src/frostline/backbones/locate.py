@@ -61,7 +61,8 @@ def locate(name: str) -> Located:
         folder = _from_hub(name, asked=name)
     else:
         raise UserError(
-            f"Unknown backbone {name!r}. Allowed: 'minilm', a local model folder, or a hub name 'org/name'.",
+            f"Unknown backbone {name!r}. Allowed: 'minilm', a local model folder, a hub name 'org/name', or a service "
+            "'api:MODEL'.",
             hint=nearest(name, ["minilm"]) or "a path must exist; a hub name has the form org/name",
         )
     if not (folder / "config.json").is_file():

@@ -44,7 +44,9 @@ def distinct_keys(keys: KeyArray) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return first, inverse.reshape(-1)
 
 
-def plan_batches(lengths: IntArray, keys: KeyArray, budget: int = BATCH_TOKENS) -> list[NDArray[np.intp]]:
+def plan_batches(
+    lengths: IntArray, keys: KeyArray, budget: int = BATCH_TOKENS, max_texts: int | None = None
+) -> list[NDArray[np.intp]]:
     """Sort texts by length and cut them into batches of at most `budget` positions.
 
     Parameters
@@ -55,6 +57,8 @@ def plan_batches(lengths: IntArray, keys: KeyArray, budget: int = BATCH_TOKENS) 
         Their digests: equal lengths are ordered by content, not by the order of arrival.
     budget : int
         Positions of a batch, padding included; a longer text is a batch of its own.
+    max_texts : int, optional
+        Texts of a batch, whatever their lengths; None = no limit.
 
     Returns
     -------
@@ -66,7 +70,8 @@ def plan_batches(lengths: IntArray, keys: KeyArray, budget: int = BATCH_TOKENS) 
     start = 0
     while start < len(order):
         longest = max(int(lengths[order[start]]), 1)
-        stop = start + max(1, budget // longest)
+        n_fitting = max(1, budget // longest)
+        stop = start + (n_fitting if max_texts is None else min(n_fitting, max_texts))
         batches.append(order[start:stop])
         start = stop
     return batches

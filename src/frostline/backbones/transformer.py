@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from frostline.backbones.packed import Runner, RunnerReport, choose_runner
 from frostline.backbones.pooling import pool
-from frostline.contracts import IntArray, Layer, Recipe, Tap, Tokens
+from frostline.contracts import IntArray, Layer, Recipe, Service, Tap, Tokens
 from frostline.errors import UserError
 
 __all__ = ["NUMERICS", "ReferencePath", "TransformerBackbone", "find_blocks"]
@@ -190,6 +190,8 @@ class TransformerBackbone:
     identity : mapping
         See :class:`frostline.contracts.Backbone`.
     """
+
+    service: Service | None = None
 
     def __init__(
         self,

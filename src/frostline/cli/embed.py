@@ -36,10 +36,12 @@ def embed(
     store: o.StoreDir = None,
     no_store: o.NoStore = False,
     dry_run: o.DryRun = False,
+    price: o.Price = None,
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
     """Embed every row of a file."""
+    o.check_price(price, dry_run)
     job: dict[str, Any] = {
         "inputs": frostline.InputOptions(text, template, o.split(columns), id, number_format),
         "embedding": frostline.EmbedOptions(
@@ -48,7 +50,7 @@ def embed(
         ),
     }  # fmt: skip
     if dry_run:
-        o.show_forecast(frostline.forecast_embed(data, **job), as_json=json)
+        o.show_forecast(frostline.forecast_embed(data, **job), price=price, as_json=json)
         return
     if out is None:
         raise frostline.UserError("No --out is given.", hint="name the file of the vectors: --out vectors.npy")

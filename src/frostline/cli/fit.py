@@ -46,10 +46,12 @@ def fit(
     store: o.StoreDir = None,
     no_store: o.NoStore = False,
     dry_run: o.DryRun = False,
+    price: o.Price = None,
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
     """Train a classifier or regressor on a table and judge it beside its baselines."""
+    o.check_price(price, dry_run)
     job: dict[str, Any] = {
         "options": frostline.FitOptions(
             target, test, test_size, cv, refit, group, task, head, features, seed, on_overlap
@@ -61,7 +63,7 @@ def fit(
         ),
     }  # fmt: skip
     if dry_run:
-        o.show_forecast(frostline.forecast_fit(train, **job), as_json=json)
+        o.show_forecast(frostline.forecast_fit(train, **job), price=price, as_json=json)
         return
     if out is None:
         raise frostline.UserError("No --out is given.", hint="name the folder of the artifact: --out my-model")

@@ -25,10 +25,12 @@ __all__ = [
     "Overflow",
     "Pooling",
     "Precision",
+    "Price",
     "Quiet",
     "StoreDir",
     "Template",
     "Text",
+    "check_price",
     "emit",
     "show_forecast",
     "split",
@@ -47,7 +49,9 @@ Id = Annotated[str | None, typer.Option("--id", metavar="C", help="Column of row
 NumberFormat = Annotated[
     str, typer.Option("--number-format", metavar="F", help="plain, rounded(k), scientific or digits.")
 ]
-Backbone = Annotated[str, typer.Option("--backbone", metavar="M", help="minilm, a model folder, or org/name.")]
+Backbone = Annotated[
+    str, typer.Option("--backbone", metavar="M", help="minilm, a model folder, org/name, or api:MODEL[@URL].")
+]
 Layers = Annotated[
     list[str] | None,
     typer.Option("--layers", metavar="L", help="0..n, -1 = last, final, all; repeat, or a,b. [default: final]"),
@@ -70,6 +74,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no report.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say how many rows, texts, tokens, seconds and bytes.")]
 
+Price = Annotated[
+    float | None,
+    typer.Option("--price-per-million-tokens", metavar="P", help="With --dry-run: what a service (api:) would cost."),
+]
+
 
 def split(values: Sequence[str] | None) -> tuple[str, ...]:
     """Values of an option that may be repeated, comma-separated, or both."""
@@ -89,12 +98,23 @@ def emit(result: Mapping[str, Any], *, as_json: bool) -> None:
         typer.echo(json.dumps(result, ensure_ascii=False, allow_nan=False))
 
 
-def show_forecast(forecast: Any, *, as_json: bool) -> None:
-    """Print what a command would do."""
-    stats = forecast.stats
+def show_forecast(forecast: Any, *, price: float | None = None, as_json: bool) -> None:
+    """Print what a command would do, and with a price what a service would ask for it."""
+    stats, remote = forecast.stats, forecast.n_requests is not None
+    if price is not None and (not remote or not 0 <= price < float("inf")):
+        raise frostline.UserError(
+            f"--price-per-million-tokens {price:g}: allowed is a price of 0 or more, and only for a service (--backbone api:M)."
+        )
+    cost = None if price is None else round(forecast.n_billed * price / 1e6, 6)
+    about = (
+        f"{stats.seconds:.0f} s"
+        if not remote
+        else f"{forecast.n_requests} requests, {forecast.n_billed} tokens (estimated)"
+    )
     typer.echo(
         f"{stats.n_rows} rows, {stats.n_texts} distinct texts, {stats.n_tokens} tokens; {stats.n_truncated} rows are too long.\n"
-        f"{stats.n_embedded} texts are not in the store: about {stats.seconds:.0f} s and {forecast.bytes / 1e6:.1f} MB."
+        f"{stats.n_embedded} texts are not in the store: about {about} and {forecast.bytes / 1e6:.1f} MB."
+        + ("" if cost is None else f"\nEstimated cost at {price:g} per million tokens: {cost:g}.")
     )
     emit(
         {
@@ -104,8 +124,18 @@ def show_forecast(forecast: Any, *, as_json: bool) -> None:
             "n_to_embed": stats.n_embedded,
             "n_truncated": stats.n_truncated,
             "n_tokens": stats.n_tokens,
-            "seconds": round(stats.seconds, 3),
+            "seconds": None if remote else round(stats.seconds, 3),
             "bytes": forecast.bytes,
+            "n_requests": forecast.n_requests,
+            "cost": cost,
         },
         as_json=as_json,
     )
+
+
+def check_price(price: float | None, dry_run: bool) -> None:
+    """Refuse a price where nothing would read it."""
+    if price is not None and not dry_run:
+        raise frostline.UserError(
+            "--price-per-million-tokens is only for --dry-run.", hint="add --dry-run, or leave it out"
+        )

@@ -11,7 +11,8 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from frostline.contracts import FitReport
+from frostline.backbones import same_model
+from frostline.contracts import Backbone, FitReport
 from frostline.embedder import Rendered, TextEmbedder, remember_columns, text_tags
 from frostline.errors import ArtifactError, UserError, nearest
 from frostline.extraction import Features
@@ -105,7 +106,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         if groups is not None and len(groups) != len(y):
             raise UserError(f"groups has {len(groups)} entries, but there are {len(y)} rows.")
         extractor = self.embedder_.extractor()
-        self.backbone_ = dict(extractor.backbone.identity)
+        self.backbone_ = describe_backbone(extractor.backbone)
         self.layers_ = [tap.layer for tap in extractor.taps]
         self.n_train_ = len(y)
         self.target_: str | None = None  # the column's name, where a job on a table knows it
@@ -127,7 +128,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "head_")
         extractor = self.embedder_.extractor()
-        check_backbone(self.backbone_, extractor.backbone.identity, self.embedder_.backbone)
+        check_backbone(self.backbone_, describe_backbone(extractor.backbone), self.embedder_.backbone)
         return extractor(self.embedder_.render(X).texts)
 
     def save(self, folder: str | Path, report: FitReport | None = None) -> None:
@@ -234,6 +235,14 @@ def target_vector(given: Any, n_rows: int) -> NDArray[Any]:
     return y
 
 
+def describe_backbone(backbone: Backbone) -> dict[str, Any]:
+    """The backbone's identity; of a service, whose name says nothing about its weights, the canary's vector as well."""
+    if backbone.service is None:
+        return dict(backbone.identity)
+    # Six digits are far more than the comparison needs, and keep the artifact small.
+    return {**backbone.identity, "canary": [float(f"{x:.6g}") for x in backbone.service.canary]}
+
+
 def check_backbone(fitted: Mapping[str, Any], found: Mapping[str, Any], name: str) -> None:
     """Refuse a backbone other than the one of the fit.
 
@@ -242,7 +251,13 @@ def check_backbone(fitted: Mapping[str, Any], found: Mapping[str, Any], name: st
     ArtifactError
         Naming what differs.
     """
-    differs = [key for key in fitted if fitted[key] != found.get(key)]
+    differs = [key for key in fitted if key != "canary" and fitted[key] != found.get(key)]
+    if not differs and not same_model(fitted.get("canary", []), found.get("canary", [])):
+        raise ArtifactError(
+            f"The service behind {name!r} has changed its model since the fit (the canary text has another vector now), so "
+            "its vectors would not suit this head.",
+            hint="ask the service for the model of the fit, or fit again",
+        )
     if differs:
         detail = "; ".join(
             f"{key}: {str(fitted[key])[:12]} at the fit, {str(found.get(key))[:12]} now" for key in differs

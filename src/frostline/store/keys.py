@@ -116,7 +116,9 @@ def check_dim(spec: FeatureSpec, stored: int) -> None:
     """Raise a StoreError unless `spec` has the width of what is stored under its address."""
     if spec.dim != stored:
         raise StoreError(
-            f"The store holds vectors of width {stored} at {spec.address}, the specification says {spec.dim}."
+            f"The store holds vectors of width {stored} at {spec.address}, the specification says {spec.dim}: the model behind "
+            "this name has changed. Nothing was mixed.",
+            hint=f"use another store, or remove the old vectors: frostline store prune --address {spec.address}",
         )
 
 
