@@ -40,3 +40,9 @@ def test_distinct_keys():
 def test_windows():
     assert row_windows(5, 2) == [slice(0, 2), slice(2, 4), slice(4, 5)]
     assert row_windows(0) == []
+
+
+def test_a_batch_has_at_most_so_many_texts():
+    lengths = np.array([1] * 10 + [50, 60])
+    batches = plan_batches(lengths, random_keys(12), 100, 4)
+    assert [len(batch) for batch in batches] == [1, 2, 4, 4, 1]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import shlex
 import traceback
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +23,7 @@ from frostline.extraction import Extractor
 from frostline.store import Store
 from service import EmbeddingsService, letters_of, serving, vector_of
 
+ROOT = Path(__file__).parents[2]
 KEY = "sk-proj-Zq81LkPq77vv0TTm"
 TAP = Tap("final", "service")
 
@@ -175,7 +179,9 @@ def test_a_single_text_that_is_too_long_is_named(service):
     backbone = backbone_of(service)
     refusal = 400, {}, {"error": {"message": "maximum context length is 8192 tokens"}}
     service.misbehave = lambda i, request, good: refusal if "ü" * 50 in request["input"] else good
-    with pytest.raises(UserError, match="text of 100 bytes outgrows the window.*HTTP 400: maximum context") as e:
+    with pytest.raises(
+        UserError, match="text of 100 bytes outgrows the window.*refuses: HTTP 400: maximum context"
+    ) as e:
         backbone.forward(ids_of(backbone, ["a", "ü" * 50, "b"]), [TAP])
     assert "nothing is cut silently" in e.value.hint
 
@@ -189,6 +195,13 @@ def test_bad_vectors_store_nothing(service, store_path, vector, said):
     with pytest.raises(UserError, match=said):
         extract(backbone, ["a"], Store(store_path))
     assert Store(store_path).info()["n_vectors"] == 1  # the canary
+
+
+def test_a_refusal_of_the_canary_is_not_a_long_text(service):
+    service.misbehave = lambda i, request, good: (400, {}, {"error": {"message": "dimensions: at most 1024"}})
+    with pytest.raises(UserError, match="refuses: HTTP 400: dimensions: at most 1024") as e:
+        backbone_of(service, "m?dimensions=2000")
+    assert "window" not in str(e.value)
 
 
 def test_texts_that_cannot_be_sent(service):
@@ -381,7 +394,7 @@ def test_dry_run_sends_only_the_canary(service, run, reviews, tmp_path):
     assert (found["n_requests"], found["n_to_embed"], found["n_tokens"]) == (
         2,
         200,
-        round(200 * (4 + 5 + 3) / 4 * 0.75),
+        450,
     )
     assert found["cost"] == pytest.approx(found["n_tokens"] * 2 / 1e6)
     assert found["seconds"] is None
@@ -441,10 +454,29 @@ def test_no_trace_of_the_key(service, run, reviews, tmp_path, monkeypatch, caplo
     assert KEY[8:].encode() not in written
 
 
-def test_a_service_that_is_down_is_one_message(run, reviews, monkeypatch):
+def test_a_service_that_is_down_is_one_message(run, reviews, tmp_path, monkeypatch):
     with serving(EmbeddingsService()) as gone:
         pass
     monkeypatch.setattr("frostline.backbones.wire.TRIES", 1)
-    code, found, _ = run("embed", reviews, "--text", "text", "--backbone", f"api:m@{gone.url}", "--out", "v.npy")
+    code, found, _ = run(
+        "embed", reviews, "--text", "text", "--backbone", f"api:m@{gone.url}", "--out", tmp_path / "v.npy"
+    )
     assert code == 2
     assert "cannot be used now: 1 tries" in found["error"]
+
+
+def test_the_page_runs(service, tmp_path, monkeypatch, capsys):
+    page = (ROOT / "docs" / "remote.md").read_text(encoding="utf-8").replace("http://localhost:11434/v1", service.url)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FROSTLINE_STORE", str(tmp_path / "store"))
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    commands = [line[2:] for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
+    assert len(commands) == 3
+    for command in commands:
+        program, *args = shlex.split(command)
+        with pytest.raises(SystemExit) as stop:
+            main([*args, "--quiet"])
+        assert (program, stop.value.code) == ("frostline", 0), capsys.readouterr().err
+    for block in re.findall(r"```py\n(.*?)```", page, re.DOTALL):
+        exec(compile(block, "remote.md", "exec"), found := {})
+    assert found["vectors"].shape == (2, 8)

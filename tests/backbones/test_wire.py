@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime
 import email.utils
 import random
+import ssl
 import traceback
+import urllib.error
 
 import pytest
 
@@ -123,6 +125,17 @@ def test_a_service_that_is_down(service):
     assert e.value.exit_code == 2
 
 
+def test_a_certificate_that_is_not_trusted_is_not_tried_again(service, monkeypatch):
+    def distrust(*_, **__):
+        raise urllib.error.URLError(ssl.SSLCertVerificationError("self-signed certificate"))
+
+    client, slept = client_of(service)
+    monkeypatch.setattr(client._opener, "open", distrust)
+    with pytest.raises(UserError, match="refuses: SSLCertVerificationError: .*self-signed certificate"):
+        client.post(BODY)
+    assert slept == []
+
+
 @pytest.mark.parametrize(
     ("status", "hint"),
     [
@@ -154,7 +167,7 @@ def test_an_empty_account_is_not_tried_again(service):
     assert "no quota left" in e.value.hint
 
 
-@pytest.mark.parametrize("answer", [b"<html>hello</html>", b"\xff\xfe", b"{}{}"])
+@pytest.mark.parametrize("answer", [b"<html>hello</html>", b"\xff\xfe", b"{}{}", b"[" * 100_000])
 def test_what_is_not_json_is_refused(service, answer):
     service.misbehave = lambda i, request, good: (200, {}, answer)
     with pytest.raises(UserError, match="did not answer with JSON"):

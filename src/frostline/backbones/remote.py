@@ -141,7 +141,7 @@ class RemoteBackbone:
             "model": self._address.model,
             "dimensions": self._address.dimensions,
         }
-        canary = self._ask([CANARY], self._address.dimensions)[0]
+        canary = self._complete([CANARY], self._address.dimensions)[0]
         self.dim = len(canary)
         self.service: Service | None = Service(_bytes(CANARY), canary, REQUEST_BYTES, REQUEST_TEXTS, BYTES_PER_TOKEN)
 
@@ -203,7 +203,7 @@ class RemoteBackbone:
             half = len(texts) // 2
             return np.concatenate([self._ask(texts[:half], dim), self._ask(texts[half:], dim)])
         raise UserError(
-            f"A text of {len(texts[0].encode())} bytes outgrows the window of {self.name!r}; the service says {said}",
+            f"A text of {len(texts[0].encode())} bytes outgrows the window of {self.name!r}. {said}",
             hint="shorten or split such texts before embedding: nothing is cut silently",
         )
 

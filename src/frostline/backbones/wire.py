@@ -185,7 +185,7 @@ class Client:
     def _parsed(self, reply: _Reply) -> Any:
         try:
             return json.loads(reply.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             said = redact(reply.body[:200].decode("utf-8", errors="replace"))
         raise UserError(
             f"The embeddings service {self.url} did not answer with JSON but with: {said}",
@@ -193,15 +193,15 @@ class Client:
         )
 
     def _refusal(self, reply: _Reply, tries: int, asked: float) -> UserError:
-        if reply.status == 413 or (reply.status in (400, 422) and _TOO_LARGE.search(reply.said)):
-            return TooLargeError(reply.said)
         if reply.passing:
             waits = f" and asks to wait {asked:.0f} s" if asked > LONGEST_RETRY_AFTER else ""
             return UserError(
                 f"The embeddings service {self.url} cannot be used now: {tries} tries, the last with {reply.said}{waits}",
                 hint="run the same again when it is back: finished batches are in the store",
             )
-        return UserError(f"The embeddings service {self.url} refuses: {reply.said}", hint=_advice(reply.status))
+        too_large = reply.status == 413 or (reply.status in (400, 422) and _TOO_LARGE.search(reply.said))
+        kind = TooLargeError if too_large else UserError
+        return kind(f"The embeddings service {self.url} refuses: {reply.said}", hint=_advice(reply.status))
 
 
 def _advice(status: int) -> str | None:
