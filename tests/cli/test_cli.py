@@ -218,6 +218,27 @@ def test_embed_to_parquet_keeps_ids(run, reviews, folder, tmp_path):
     assert table.schema.field("vector").type.list_size == 16
 
 
+def test_cuts_are_reported_by_column(run, folder, tmp_path):
+    rows = [{"title": f"t{i}", "body": "b" * (70 if i < 3 else 4) + str(i), "note": "n", "y": i % 2} for i in range(40)]
+    data = write_csv(tmp_path / "d.csv", rows)
+    lost = {"body": 3, "note": 3}
+    inputs = [data, "--columns", "title,body,note", "--backbone", folder, "--max-length", "64", "--json"]
+    forecast = result(run("embed", *inputs, "--dry-run")[1])
+    assert (forecast["n_truncated"], forecast["truncated_columns"]) == (3, lost)
+    code, out, _ = run("embed", *inputs, "--out", tmp_path / "v.npy")
+    assert code == 0
+    assert result(out)["truncated_columns"] == lost
+    assert "3 rows (body in 3, note in 3) cut" in out
+    code, out, _ = run("fit", *inputs, "--target", "y", "--out", tmp_path / "m")
+    assert code == 0
+    assert result(out)["truncated_columns"] == lost
+    assert "body in 3, note in 3" in " ".join(out.split())
+    assert "body in 3, note in 3" in (tmp_path / "m" / "report.html").read_text()
+    found = result(run("predict", tmp_path / "m", data, "--out", tmp_path / "p.csv", "--json")[1])
+    assert found["truncated_columns"] == lost
+    assert result(run("evaluate", tmp_path / "m", data, "--json")[1])["truncated_columns"] == lost
+
+
 def test_doctor_on_a_machine_without_a_store(run, folder, tmp_path):
     code, out, _ = run("doctor", "--backbone", folder, "--json")
     assert code == 0

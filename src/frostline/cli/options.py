@@ -29,6 +29,7 @@ __all__ = [
     "StoreDir",
     "Template",
     "Text",
+    "cuts",
     "emit",
     "show_forecast",
     "split",
@@ -89,11 +90,17 @@ def emit(result: Mapping[str, Any], *, as_json: bool) -> None:
         typer.echo(json.dumps(result, ensure_ascii=False, allow_nan=False))
 
 
+def cuts(stats: Any) -> str:
+    """Rows that were cut, and the columns that lost text."""
+    lost = ", ".join(f"{column} in {n}" for column, n in stats.truncated_columns.items())
+    return f"{stats.n_truncated} rows" + (f" ({lost})" if lost else "")
+
+
 def show_forecast(forecast: Any, *, as_json: bool) -> None:
     """Print what a command would do."""
     stats = forecast.stats
     typer.echo(
-        f"{stats.n_rows} rows, {stats.n_texts} distinct texts, {stats.n_tokens} tokens; {stats.n_truncated} rows are too long.\n"
+        f"{stats.n_rows} rows, {stats.n_texts} distinct texts, {stats.n_tokens} tokens; {cuts(stats)} are too long.\n"
         f"{stats.n_embedded} texts are not in the store: about {stats.seconds:.0f} s and {forecast.bytes / 1e6:.1f} MB."
     )
     emit(
@@ -103,6 +110,7 @@ def show_forecast(forecast: Any, *, as_json: bool) -> None:
             "n_texts": stats.n_texts,
             "n_to_embed": stats.n_embedded,
             "n_truncated": stats.n_truncated,
+            "truncated_columns": stats.truncated_columns,
             "n_tokens": stats.n_tokens,
             "seconds": round(stats.seconds, 3),
             "bytes": forecast.bytes,

@@ -95,7 +95,7 @@ def evaluate_table(
     Returns
     -------
     dict
-        ``metrics``, and ``n_rows``, ``n_embedded``, ``n_truncated``; `metrics` as in :class:`FitReport`.
+        ``metrics``, and ``n_rows``, ``n_embedded``, ``n_truncated``, ``truncated_columns``; `metrics` as in :class:`FitReport`.
 
     Raises
     ------
@@ -133,6 +133,7 @@ def evaluate_table(
         "n_rows": stats.n_rows,
         "n_embedded": stats.n_embedded,
         "n_truncated": stats.n_truncated,
+        "truncated_columns": stats.truncated_columns,
     }
 
 
@@ -150,4 +151,4 @@ def forecast_predict(folder: str | Path, data: str | Path, *, store: Any = "defa
     """
     estimator = load(folder, store=store, device=device, progress=False)
     embedder: TextEmbedder = estimator.embedder_
-    return embedder.extractor().forecast(embedder.render(read_table(data)).texts)
+    return embedder.forecast(embedder.render(read_table(data)))
