@@ -116,6 +116,24 @@ def test_fit_predict_evaluate_a_regressor(run, cars, folder, tmp_path):
     assert all(r["lower"] < r["prediction"] < r["upper"] for r in rows)
 
 
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_predict_in_windows_of_rows(run, cars, folder, tmp_path, monkeypatch, ending):
+    from frostline.engines import apply
+    from frostline.tables import read_table
+
+    model = tmp_path / "model"
+    run("fit", cars, "--target", "price", "--backbone", folder, "--out", model)
+    predict = ["predict", model, cars, "--interval", "0.8", "--json"]
+    whole = result(run(*predict, "--out", tmp_path / f"whole.{ending}")[1])
+    monkeypatch.setattr(apply, "WINDOW_ROWS", 7)
+    windows = result(run(*predict, "--out", tmp_path / f"windows.{ending}")[1])
+    assert (whole["n_rows"], whole["n_texts"]) == (windows["n_rows"], windows["n_texts"])
+    tables = [read_table(tmp_path / f"{name}.{ending}") for name in ("whole", "windows")]
+    assert tables[0].column_names == ["prediction", "lower", "upper"]
+    for a, b in zip(tables[0].columns, tables[1].columns, strict=True):
+        np.testing.assert_allclose(a.to_numpy(), b.to_numpy(), rtol=1e-9)
+
+
 def test_predict_in_a_new_process_gives_the_same_numbers(run, cars, folder, tmp_path):
     out = tmp_path / "model"
     run("fit", cars, "--target", "price", "--backbone", folder, "--out", out)

@@ -10,7 +10,7 @@ from frostline.tables.frames import to_rows
 from frostline.tables.read import iter_tables, read_table
 from frostline.tables.render import count_cuts, render_rows
 from frostline.tables.vectors import VECTOR_ENDINGS, vector_writer, write_vectors
-from frostline.tables.write import PREDICTION_ENDINGS, check_output, write_predictions
+from frostline.tables.write import PREDICTION_ENDINGS, check_output, prediction_writer, write_predictions
 
 __all__ = [
     "PREDICTION_ENDINGS",
@@ -22,6 +22,7 @@ __all__ = [
     "iter_tables",
     "parse_number_format",
     "pick_columns",
+    "prediction_writer",
     "read_table",
     "render_rows",
     "to_rows",
