@@ -111,3 +111,27 @@ def test_in_a_pipeline(embedder):
 def test_wrong_parameters(embedder, params, message):
     with pytest.raises(UserError, match=message):
         embedder.set_params(**params).fit(pd.DataFrame({"name": ["a"], "year": [1]}))
+
+
+def test_cuts_are_counted_by_column(embedder):
+    frame = pd.DataFrame({"a": ["x" * 70, "y"], "b": ["z", "w"], "c": ["u", "v" * 70]})
+    stats = clone(embedder).set_params(template="{a}{b}{c}").features(frame).stats
+    assert (stats.n_truncated, stats.truncated_columns) == (2, {"a": 1, "b": 1, "c": 2})
+    assert embedder.features(["x" * 70, "y"]).stats.truncated_columns == {"text": 1}
+
+
+def test_a_prompt_is_no_part_of_a_column(tmp_path):
+    folder = add_recipe(tiny_bert(tmp_path / "m"), prompt="q" * 30 + ": ")
+    frame = pd.DataFrame({"a": ["x" * 20], "b": ["y" * 11]})  # the window holds 62 characters, 30 of them its own
+    embedder = TextEmbedder(str(folder), template="{a}{b}", store=None, progress=False)
+    assert embedder.features(frame).stats.truncated_columns == {"b": 1}
+
+
+def test_a_backbone_that_cannot_tell_counts_every_column(embedder, monkeypatch):
+    from dataclasses import replace
+
+    extractor = embedder.extractor()
+    tokenize = extractor.backbone.tokenize
+    monkeypatch.setattr(extractor.backbone, "tokenize", lambda *a, **k: replace(tokenize(*a, **k), read=None))
+    frame = pd.DataFrame({"a": ["x", "y"], "b": ["z" * 70, "w"]})
+    assert embedder.features(frame).stats.truncated_columns == {"a": 1, "b": 1}

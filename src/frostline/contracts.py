@@ -124,11 +124,15 @@ class Tokens:
         Tokens that each whole text has.
     owner : int array of shape (w,)
         Which text a window belongs to, in ascending order.
+    read : int array of shape (n, 2), or None
+        Of each text, the first character that the windows hold and the one after the last; None where the backbone
+        cannot tell.
     """
 
     ids: list[NDArray[np.int32]]
     n_full: IntArray
     owner: NDArray[np.intp]
+    read: IntArray | None = None
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -260,6 +264,8 @@ class EmbedStats:
         Tokens of all distinct texts, special tokens included, as fed; of a service an estimate.
     seconds : float
         Wall-clock time.
+    truncated_columns : dict of str to int
+        For each input column that lost text to a cut, wholly or partly, the number of rows in which it did.
     """
 
     n_rows: int = 0
@@ -268,11 +274,14 @@ class EmbedStats:
     n_truncated: int = 0
     n_tokens: int = 0
     seconds: float = 0.0
+    truncated_columns: dict[str, int] = field(default_factory=dict)
 
     def add(self, other: EmbedStats) -> None:
         """Add the counts of another window or call."""
         for name in ("n_rows", "n_texts", "n_embedded", "n_truncated", "n_tokens", "seconds"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
+        for column, n in other.truncated_columns.items():
+            self.truncated_columns[column] = self.truncated_columns.get(column, 0) + n
 
 
 @dataclass(frozen=True)

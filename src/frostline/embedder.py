@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -12,17 +14,17 @@ from sklearn.utils import Tags
 
 from frostline._progress import check_progress
 from frostline.backbones import check_pooling, resolve, resolve_layers, service_taps
-from frostline.contracts import FUSIONS, Backbone, BackboneSpec, Layer, Tap
+from frostline.contracts import FUSIONS, Backbone, BackboneSpec, EmbedStats, Layer, Tap
 from frostline.errors import UserError, nearest
-from frostline.extraction import Extractor, Features
+from frostline.extraction import Extractor, Features, Forecast
 from frostline.numerics.fusion import fuse
 from frostline.store import Store
-from frostline.tables import conform, pick_columns, render_rows, to_rows
+from frostline.tables import conform, count_cuts, pick_columns, render_rows, to_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Rendered", "TextEmbedder", "read_input", "remember_columns"]
+__all__ = ["Rendered", "RowStream", "TextEmbedder", "read_input", "remember_columns"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,45 @@ class Rendered:
 
     table: pa.Table
     texts: list[str]
+    template: str | None = None
+    number_format: str = "plain"
+
+    def cut_columns(self, found: Features | Forecast) -> dict[str, int]:
+        """Count for each column the rows in which the end of the window cut its text, wholly or partly."""
+        rows = np.flatnonzero(found.truncated)
+        cut = self.table.take(rows)
+        return count_cuts(cut, found.read[rows], template=self.template, number_format=self.number_format)
+
+
+class RowStream:
+    """Windows of rendered rows on their way through an extractor, in memory that does not grow with their number.
+
+    Parameters
+    ----------
+    extractor : Extractor
+    windows : iterable of Rendered
+        Best of :data:`frostline.backbones.WINDOW_ROWS` rows each.
+    """
+
+    def __init__(self, extractor: Extractor, windows: Iterable[Rendered]) -> None:
+        self._waiting: deque[Rendered] = deque()
+        self._columns = EmbedStats()
+        self._stream = extractor.stream(self._texts(windows))
+
+    def _texts(self, windows: Iterable[Rendered]) -> Iterator[list[str]]:
+        for rendered in windows:
+            self._waiting.append(rendered)
+            yield rendered.texts
+
+    def __iter__(self) -> Iterator[Features]:
+        for features in self._stream:
+            cut = self._waiting.popleft().cut_columns(features)
+            self._columns.add(EmbedStats(truncated_columns=cut))
+            yield features
+
+    def stats(self) -> EmbedStats:
+        """What was done so far, cuts counted by column."""
+        return replace(self._stream.stats(), truncated_columns=self._columns.truncated_columns)
 
 
 class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -146,7 +187,19 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def features(self, X: Any) -> Features:
         """Embed and say what was done: vectors of each layer, digests, truncation, counts."""
-        return self.extractor()(self.render(X).texts)
+        return self.extract(self.render(X))
+
+    def extract(self, rendered: Rendered) -> Features:
+        """Embed rendered rows; cuts are counted by column."""
+        features = self.extractor()(rendered.texts)
+        stats = replace(features.stats, truncated_columns=rendered.cut_columns(features))
+        return replace(features, stats=stats)
+
+    def forecast(self, rendered: Rendered) -> Forecast:
+        """Say what :meth:`extract` would do."""
+        forecast = self.extractor().forecast(rendered.texts)
+        stats = replace(forecast.stats, truncated_columns=rendered.cut_columns(forecast))
+        return replace(forecast, stats=stats)
 
     def fuse(self, features: Features) -> NDArray[np.float32]:
         """Join the layers of `features` into shape (n_samples, n_features)."""
@@ -249,4 +302,5 @@ def read_input(estimator: Any, X: Any, template: str | None, number_format: str)
             hint="pass the same columns as in fit, in the same order",
         )
     table = conform(table, getattr(estimator, "input_types_", None))
-    return Rendered(table, render_rows(table, template=template, number_format=number_format))
+    texts = render_rows(table, template=template, number_format=number_format)
+    return Rendered(table, texts, template, number_format)

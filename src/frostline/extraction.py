@@ -24,7 +24,8 @@ from frostline.backbones import (
     plan_batches,
     row_windows,
 )
-from frostline.contracts import Backbone, EmbedStats, FeatureSpec, KeyArray, Tap, Tokens, VectorStore
+from frostline.backbones.windows import join_windows, text_keys, windows_per_row
+from frostline.contracts import Backbone, EmbedStats, FeatureSpec, IntArray, KeyArray, Tap, Tokens, VectorStore
 from frostline.errors import UserError, nearest
 from frostline.store import MemoryStore, keys_of
 
@@ -46,17 +47,20 @@ class Features:
         Digest of what the model read of each row: rows with equal keys are the same text to it.
     truncated : bool array of shape (n,)
         Rows that were cut.
+    read : int array of shape (n, 2)
+        Of each row's text, the first character that was read and the one after the last.
     stats : EmbedStats
     """
 
     vectors: NDArray[np.float32]
     keys: KeyArray
     truncated: NDArray[np.bool_]
+    read: IntArray
     stats: EmbedStats
 
     def take(self, rows: NDArray[np.intp]) -> Features:
         """Features of some of the rows; `stats` still describes the whole job."""
-        return Features(self.vectors[rows], self.keys[rows], self.truncated[rows], self.stats)
+        return Features(self.vectors[rows], self.keys[rows], self.truncated[rows], self.read[rows], self.stats)
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,8 @@ class Forecast:
         With `n_embedded` = texts that the store lacks and `seconds` = the estimate.
     bytes : int
         Estimated growth of the store.
+    truncated, read
+        As in :class:`Features`.
     n_requests : int or None
         Requests to the service; None where the backbone runs here.
     n_billed : int
@@ -77,6 +83,8 @@ class Forecast:
 
     stats: EmbedStats
     bytes: int
+    truncated: NDArray[np.bool_]
+    read: IntArray
     n_requests: int | None = None
     n_billed: int = 0
 
@@ -93,6 +101,7 @@ class _Window:
     owner: NDArray[np.intp]  # for each window of each row: which row it belongs to
     row_keys: KeyArray
     row_truncated: NDArray[np.bool_]
+    row_read: IntArray
 
 
 class Extractor:
@@ -163,12 +172,17 @@ class Extractor:
         """
         vectors = np.empty((len(texts), len(self.taps), self.backbone.dim), dtype=np.float32)
         keys = np.empty((len(texts), 2), dtype=np.uint64)
-        truncated = np.zeros(len(texts), dtype=bool)
+        truncated, read = np.zeros(len(texts), dtype=bool), np.zeros((len(texts), 2), dtype=np.int64)
         windows = row_windows(len(texts))
         stream = self.stream((texts[rows] for rows in windows), total=len(texts))
         for rows, found in zip(windows, stream, strict=True):
-            vectors[rows], keys[rows], truncated[rows] = found.vectors, found.keys, found.truncated
-        return Features(vectors, keys, truncated, stream.stats())
+            vectors[rows], keys[rows], truncated[rows], read[rows] = (
+                found.vectors,
+                found.keys,
+                found.truncated,
+                found.read,
+            )
+        return Features(vectors, keys, truncated, read, stream.stats())
 
     def stream(self, windows: Iterable[Sequence[str]], total: int | None = None) -> ExtractionStream:
         """Embed windows of rows one after another, in memory that does not grow with their number.
@@ -198,11 +212,12 @@ class Extractor:
         """
         stats = EmbedStats(n_rows=len(texts))
         n_requests = 0
+        truncated, read = np.zeros(len(texts), dtype=bool), np.zeros((len(texts), 2), dtype=np.int64)
         missing: list[NDArray[np.int32]] = []
         seen: set[bytes] = set()
         for rows in row_windows(len(texts)):
             window = self.read(texts[rows], rows.start)
-            stats.n_truncated += int(window.row_truncated.sum())
+            truncated[rows], read[rows] = window.row_truncated, window.row_read
             digests = [key.tobytes() for key in window.keys]
             new = np.array([digest not in seen for digest in digests], dtype=bool)
             seen.update(digests)
@@ -211,12 +226,15 @@ class Extractor:
             missing.extend(window.ids[i] for i in np.flatnonzero(lacking))
             n_requests += sum(bool(lacking[batch].any()) for batch in window.batches)
         stats.n_texts, stats.n_embedded = len(seen), len(missing)
+        stats.n_truncated = int(truncated.sum())
         n_bytes = len(missing) * len(self.taps) * (self.backbone.dim * 4 + 16)
         if self.backbone.service is None:
             stats.seconds = self._time(missing, sample)
-            return Forecast(stats, n_bytes)
+            return Forecast(stats, n_bytes, truncated, read)
         stats.n_tokens = count_tokens(self.backbone, stats.n_tokens)
-        return Forecast(stats, n_bytes, n_requests, count_tokens(self.backbone, sum(map(len, missing))))
+        return Forecast(
+            stats, n_bytes, truncated, read, n_requests, count_tokens(self.backbone, sum(map(len, missing)))
+        )
 
     def _time(self, missing: list[NDArray[np.int32]], sample: int) -> float:
         if not missing:
@@ -250,7 +268,7 @@ class Extractor:
         first, inverse = distinct_keys(keys)
         ids = [tokens.ids[i] for i in first]
         lengths = tokens.lengths[first]
-        pieces, owner = _per_row(tokens, inverse, text_of_row)
+        pieces, owner = windows_per_row(tokens, inverse, text_of_row)
         return _Window(
             ids=ids,
             lengths=lengths,
@@ -258,8 +276,9 @@ class Extractor:
             batches=plan_batches(lengths, keys[first], *batch_limits(self.backbone)),
             pieces=pieces,
             owner=owner,
-            row_keys=_text_keys(tokens, keys)[text_of_row],
+            row_keys=text_keys(tokens, keys)[text_of_row],
             row_truncated=cut[text_of_row],
+            row_read=_read(tokens, len(distinct_texts), len(self.prompt))[text_of_row],
         )
 
     def lacking(self, window: _Window, store: VectorStore | None) -> NDArray[np.bool_]:
@@ -296,7 +315,7 @@ class Extractor:
             return found[window.pieces]
         return np.stack(
             [
-                _join(found[window.pieces, t], window.lengths[window.pieces], window.owner, tap)
+                join_windows(found[window.pieces, t], window.lengths[window.pieces], window.owner, tap)
                 for t, tap in enumerate(self.taps)
             ],
             axis=1,
@@ -328,7 +347,7 @@ class ExtractionStream:
                 now = time.perf_counter()
                 done = EmbedStats(n_rows=len(texts), n_embedded=n_run, n_truncated=n_cut, seconds=now - began)
                 self._stats.add(done)
-                yield Features(vectors, window.row_keys, window.row_truncated, done)
+                yield Features(vectors, window.row_keys, window.row_truncated, window.row_read, done)
                 began = time.perf_counter()
 
     def stats(self) -> EmbedStats:
@@ -338,6 +357,11 @@ class ExtractionStream:
         distinct = self._seen[0] if self._seen else np.empty((0, 3), np.uint64)
         n_tokens = count_tokens(self._extractor.backbone, int(distinct[:, 2].sum()))
         return replace(self._stats, n_texts=len(distinct), n_tokens=n_tokens)
+
+
+def _read(tokens: Tokens, n: int, n_prompt: int) -> IntArray:
+    """Characters of each text that were read, the prompt not counted; none where the backbone cannot tell."""
+    return np.zeros((n, 2), dtype=np.int64) if tokens.read is None else np.maximum(tokens.read - n_prompt, 0)
 
 
 def _check_window(backbone: Backbone, max_length: int | None) -> int:
@@ -351,45 +375,3 @@ def _check_window(backbone: Backbone, max_length: int | None) -> int:
             hint=f"use max_length={backbone.max_positions} and overflow='chunk' for longer texts",
         )
     return int(max_length)
-
-
-def _per_row(
-    tokens: Tokens, inverse: NDArray[np.intp], text_of_row: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Spell out the windows of every row from those of every distinct text."""
-    n_windows = np.bincount(tokens.owner)
-    start = np.concatenate([[0], np.cumsum(n_windows)[:-1]])
-    counts = n_windows[text_of_row]
-    owner = np.repeat(np.arange(len(text_of_row)), counts)
-    within = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return inverse[start[text_of_row][owner] + within], owner
-
-
-def _text_keys(tokens: Tokens, keys: KeyArray) -> KeyArray:
-    """One key a text: its only window's, or that of all its windows joined."""
-    if len(tokens.ids) == len(tokens.n_full):
-        return keys
-    firsts = np.flatnonzero(np.r_[True, np.diff(tokens.owner) > 0])
-    found = keys[firsts].copy()
-    bounds = np.r_[firsts, len(tokens.ids)]
-    for text in np.flatnonzero(np.diff(bounds) > 1):
-        found[text] = keys_of([np.concatenate(tokens.ids[bounds[text] : bounds[text + 1]])])[0]
-    return found
-
-
-def _join(
-    vectors: NDArray[np.float32], lengths: NDArray[np.int64], owner: NDArray[np.intp], tap: Tap
-) -> NDArray[np.float32]:
-    """Join the windows of each row as the pooling asks: means by token count, the extreme, or the outermost token."""
-    starts = np.flatnonzero(np.r_[True, np.diff(owner) > 0])
-    ends = np.r_[starts[1:], len(owner)] - 1
-    if tap.pooling == "max":
-        joined = np.maximum.reduceat(vectors, starts)
-    elif tap.pooling in ("first_token", "last_token"):
-        joined = vectors[starts if tap.pooling == "first_token" else ends]
-    else:
-        weights = lengths.astype(np.float64)[:, None]
-        joined = (np.add.reduceat(vectors * weights, starts) / np.add.reduceat(weights, starts)).astype(np.float32)
-    if tap.normalize:
-        joined = joined / np.linalg.norm(joined, axis=1, keepdims=True)
-    return joined

@@ -187,3 +187,31 @@ def test_hub_model_that_cannot_be_reached():
 def test_unknown_precision_or_device(tmp_path, field, value):
     with pytest.raises(UserError, match=value.split(":")[0]):
         resolve(BackboneSpec(str(tiny_bert(tmp_path / "m")), **{field: value}))
+
+
+class _Slow:
+    """A tokenizer without offsets."""
+
+    is_fast = False
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def __call__(self, text, *, return_offsets_mapping=False, **options):
+        assert not return_offsets_mapping
+        return self.inner(text, **options)
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_tokens_say_which_characters_were_read(backbone, slow):
+    inner, n_special = backbone.tokenizer, backbone.tokenizer.num_special_tokens_to_add()
+    backbone.tokenizer = _Slow(inner) if slow else inner
+    tokens = backbone.tokenize(["abc", "x" * 30, "é" * 30], 10)
+    assert tokens.read.tolist() == [[0, 3], [0, 10 - n_special], [0, 10 - n_special]]
+
+
+def test_windows_read_everything_and_a_left_cut_reads_the_end(backbone):
+    n_special = backbone.tokenizer.num_special_tokens_to_add()
+    assert backbone.tokenize(["x" * 30], 10, windows=True).read.tolist() == [[0, 30]]
+    backbone.tokenizer.truncation_side = "left"
+    assert backbone.tokenize(["x" * 30], 10).read.tolist() == [[20 + n_special, 30]]

@@ -116,6 +116,24 @@ def test_fit_predict_evaluate_a_regressor(run, cars, folder, tmp_path):
     assert all(r["lower"] < r["prediction"] < r["upper"] for r in rows)
 
 
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_predict_in_windows_of_rows(run, cars, folder, tmp_path, monkeypatch, ending):
+    from frostline.engines import apply
+    from frostline.tables import read_table
+
+    model = tmp_path / "model"
+    run("fit", cars, "--target", "price", "--backbone", folder, "--out", model)
+    predict = ["predict", model, cars, "--interval", "0.8", "--json"]
+    whole = result(run(*predict, "--out", tmp_path / f"whole.{ending}")[1])
+    monkeypatch.setattr(apply, "WINDOW_ROWS", 7)
+    windows = result(run(*predict, "--out", tmp_path / f"windows.{ending}")[1])
+    assert (whole["n_rows"], whole["n_texts"]) == (windows["n_rows"], windows["n_texts"])
+    tables = [read_table(tmp_path / f"{name}.{ending}") for name in ("whole", "windows")]
+    assert tables[0].column_names == ["prediction", "lower", "upper"]
+    for a, b in zip(tables[0].columns, tables[1].columns, strict=True):
+        np.testing.assert_allclose(a.to_numpy(), b.to_numpy(), rtol=1e-9)
+
+
 def test_predict_in_a_new_process_gives_the_same_numbers(run, cars, folder, tmp_path):
     out = tmp_path / "model"
     run("fit", cars, "--target", "price", "--backbone", folder, "--out", out)
@@ -216,6 +234,27 @@ def test_embed_to_parquet_keeps_ids(run, reviews, folder, tmp_path):
     assert table.column_names == ["id", "vector"]
     assert table["id"].to_pylist() == list(range(80))
     assert table.schema.field("vector").type.list_size == 16
+
+
+def test_cuts_are_reported_by_column(run, folder, tmp_path):
+    rows = [{"title": f"t{i}", "body": "b" * (70 if i < 3 else 4) + str(i), "note": "n", "y": i % 2} for i in range(40)]
+    data = write_csv(tmp_path / "d.csv", rows)
+    lost = {"body": 3, "note": 3}
+    inputs = [data, "--columns", "title,body,note", "--backbone", folder, "--max-length", "64", "--json"]
+    forecast = result(run("embed", *inputs, "--dry-run")[1])
+    assert (forecast["n_truncated"], forecast["truncated_columns"]) == (3, lost)
+    code, out, _ = run("embed", *inputs, "--out", tmp_path / "v.npy")
+    assert code == 0
+    assert result(out)["truncated_columns"] == lost
+    assert "3 rows (body in 3, note in 3) cut" in out
+    code, out, _ = run("fit", *inputs, "--target", "y", "--out", tmp_path / "m")
+    assert code == 0
+    assert result(out)["truncated_columns"] == lost
+    assert "body in 3, note in 3" in " ".join(out.split())
+    assert "body in 3, note in 3" in (tmp_path / "m" / "report.html").read_text()
+    found = result(run("predict", tmp_path / "m", data, "--out", tmp_path / "p.csv", "--json")[1])
+    assert found["truncated_columns"] == lost
+    assert result(run("evaluate", tmp_path / "m", data, "--json")[1])["truncated_columns"] == lost
 
 
 def test_doctor_on_a_machine_without_a_store(run, folder, tmp_path):

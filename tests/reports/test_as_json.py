@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from frostline.contracts import EmbedStats
 from frostline.errors import ArtifactError, FrostlineError
 from frostline.reports import load_report, to_card, to_html, to_json, to_text
 from frostline.reports.as_json import MAX_SCATTER
@@ -16,7 +17,7 @@ from frostline.reports.as_json import MAX_SCATTER
 from .examples import EXAMPLES, bare, binary, regression
 
 FIT_KEYS = {"task", "n_train", "n_test", "metrics", "baselines", "chosen", "overlap", "seconds"}
-FIT_KEYS |= {"n_texts", "n_embedded", "n_truncated"}
+FIT_KEYS |= {"n_texts", "n_embedded", "n_truncated", "truncated_columns"}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -104,3 +105,10 @@ def changed(**values: Any) -> dict[str, Any]:
 def test_a_report_of_another_form_is_refused(plain: Any, message: str) -> None:
     with pytest.raises(ArtifactError, match=message):
         load_report(plain)
+
+
+def test_cuts_by_column_survive() -> None:
+    report = replace(binary(), embed=EmbedStats(n_rows=9, n_truncated=3, truncated_columns={"title": 1, "body": 3}))
+    plain = json.loads(json.dumps(to_json(report)))
+    assert plain["truncated_columns"] == {"title": 1, "body": 3}
+    assert load_report(plain).embed.truncated_columns == {"title": 1, "body": 3}

@@ -128,6 +128,9 @@ def test_a_setting_in_words(value: object, text: str) -> None:
 
 def test_sentences_name_the_counts() -> None:
     assert scores.truncation_sentence(binary()) == "12 of 9,596 rows did not fit the window and were truncated."
+    stats = EmbedStats(n_rows=9, n_truncated=3, truncated_columns={"title": 1, "body": 3})
+    named = "3 of 9 rows did not fit the window and were truncated (lost text of title in 1, body in 3)."
+    assert scores.truncation_sentence(replace(binary(), embed=stats)) == named
     assert scores.truncation_sentence(regression()) == "No row was truncated."
     assert scores.overlap_sentence(binary()).startswith("3 of 1,066 test rows")
     unknown = replace(binary(), metrics_without_overlap=None)

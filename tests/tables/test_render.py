@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frostline.errors import UserError
-from frostline.tables import render_rows, to_rows
+from frostline.tables import count_cuts, render_rows, to_rows
 
 CARS = pa.table({"cylinders": [8, 4], "mpg": [18.0, 24.25], "name": ["chevrolet", 'vw "bug" é']})
 CELLS = st.none() | st.booleans() | st.integers() | st.floats(allow_infinity=False, allow_nan=False) | st.text()
@@ -229,3 +229,32 @@ def test_slices_and_chunks() -> None:
     table = pa.concat_tables([CARS, CARS, CARS])
     assert render_rows(table.slice(1, 3)) == [render_rows(CARS)[i] for i in (1, 0, 1)]
     assert render_rows(CARS.slice(0, 0)) == []
+
+
+SENTENCES = pa.table({"a": ["12345", "1"], "b": ["678", None], "c": ["90", "2"]})
+
+
+@pytest.mark.parametrize(
+    ("template", "read", "lost"),
+    [
+        ("{a}-{b}-{c}", [(0, 12), (0, 4)], {}),  # 12345-678-90 and 1--2
+        ("{a}-{b}-{c}", [(0, 11), (0, 3)], {"c": 2}),
+        ("{a}-{b}-{c}", [(0, 7), (0, 2)], {"b": 1, "c": 2}),  # an empty cell has nothing to lose
+        ("{a}-{b}-{c}", [(0, 0), (0, 0)], {"a": 2, "b": 1, "c": 2}),
+        ("{a}-{b}-{c}", [(1, 12), (2, 4)], {"a": 2}),  # tokenizers may cut on the left
+        ("{c}{{}}{a}{c}", [(0, 10), (0, 5)], {"c": 1}),  # 90{}1234590: the second time it stands there
+        ("json", None, {"c": 1}),
+    ],
+)
+def test_cuts_by_column(template, read, lost) -> None:
+    texts = render_rows(SENTENCES, template=template)
+    if read is None:  # of the first row all but the digits of c, of the second all but its brace
+        read = [(0, texts[0].index("90")), (0, len(texts[1]) - 1)]
+    assert count_cuts(SENTENCES, np.array(read), template=template) == lost
+
+
+def test_cuts_of_the_only_column_and_of_no_row() -> None:
+    column = SENTENCES.select(["a"])
+    assert count_cuts(column, np.array([(0, 4), (0, 1)])) == {"a": 1}
+    assert count_cuts(column.slice(0, 0), np.empty((0, 2), dtype=int)) == {}
+    assert count_cuts(SENTENCES, np.array([(0, 6), (0, 30)])) == {"a": 1, "b": 1, "c": 1}

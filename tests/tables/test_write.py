@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from frostline.errors import UserError
-from frostline.tables import read_table, render_rows, write, write_predictions, write_vectors
+from frostline.tables import prediction_writer, read_table, render_rows, write, write_predictions, write_vectors
 
 TEXTS = ["a,b", 'say "hi"', "two\nlines", "bare\rreturn", " padded ", "", "é😀\u2028", "NA", "007", "=1+1"]
 
@@ -196,4 +196,27 @@ GOOD = np.zeros((2, 3), dtype=np.float32)
 def test_vector_mistakes_leave_nothing_behind(tmp_path: Path, name: str, ids: Any, vectors: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
         write_vectors(tmp_path / name, ids, vectors)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
+def test_predictions_in_windows(tmp_path: Path, ending: str) -> None:
+    columns = {"prediction": np.array(TEXTS), "score": np.linspace(0, 1, len(TEXTS))}
+    write_predictions(tmp_path / f"whole{ending}", columns)
+    with prediction_writer(tmp_path / f"windows{ending}") as write_window:
+        for rows in (slice(0, 3), slice(3, 4), slice(4, None)):
+            write_window({name: values[rows] for name, values in columns.items()})
+    whole, windows = (tmp_path / f"{name}{ending}" for name in ("whole", "windows"))
+    assert read_table(whole).equals(read_table(windows))
+    assert ending == ".parquet" or whole.read_bytes() == windows.read_bytes()
+
+
+def test_a_window_of_other_columns_leaves_nothing_behind(tmp_path: Path) -> None:
+    def write_windows() -> None:
+        with prediction_writer(tmp_path / "p.parquet") as write_window:
+            write_window({"a": [1]})
+            write_window({"a": ["x"]})
+
+    with pytest.raises(UserError, match="follow rows of type"):
+        write_windows()
     assert list(tmp_path.iterdir()) == []

@@ -7,6 +7,7 @@ The numbers are those of ``output_hidden_states=True`` bit for bit: the same mod
 
 from __future__ import annotations
 
+import bisect
 import functools
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -281,18 +282,29 @@ class TransformerBackbone:
             )
         ids: list[NDArray[np.int32]] = []
         owner: list[int] = []
+        read = np.array([(0, len(text)) for text in texts], dtype=np.int64).reshape(-1, 2)
         for i, full in enumerate(whole):
-            pieces = [full] if len(full) <= max_length else self._cut(texts[i], max_length, windows)
+            pieces = [full]
+            if len(full) > max_length:
+                pieces, read[i] = self._cut(texts[i], max_length, windows)
             ids.extend(np.asarray(piece, dtype=np.int32) for piece in pieces)
             owner.extend([i] * len(pieces))
-        return Tokens(ids=ids, n_full=n_full, owner=np.asarray(owner, dtype=np.intp))
+        return Tokens(ids=ids, n_full=n_full, owner=np.asarray(owner, dtype=np.intp), read=read)
 
-    def _cut(self, text: str, max_length: int, windows: bool) -> list[list[int]]:
-        """The tokenizer's own truncation: it alone knows where special tokens belong."""
-        cut = self.tokenizer(text, truncation=True, max_length=max_length, return_overflowing_tokens=windows)[
-            "input_ids"
-        ]
-        return list(cut) if windows else [cut]
+    def _cut(self, text: str, max_length: int, windows: bool) -> tuple[list[list[int]], tuple[int, int]]:
+        """The tokenizer's own truncation (it alone knows where special tokens belong), and the characters it kept."""
+        fast = bool(self.tokenizer.is_fast)
+        options = {"truncation": True, "max_length": max_length}
+        cut = self.tokenizer(text, **options, return_overflowing_tokens=windows, return_offsets_mapping=fast)
+        ids = cut["input_ids"]
+        if windows:
+            return list(ids), (0, len(text))
+        if fast:
+            kept = [(start, end) for start, end in cut["offset_mapping"] if start < end]
+            return [ids], (kept[0][0], kept[-1][1]) if kept else (0, 0)
+        # Without offsets: the shortest beginning of the text that is cut to the same tokens.
+        same = lambda n: self.tokenizer(text[:n], **options)["input_ids"] == ids  # noqa: E731
+        return [ids], (0, bisect.bisect_left(range(len(text)), True, key=same))
 
     def forward(self, token_ids: Sequence[IntArray], taps: Sequence[Tap]) -> NDArray[np.float32]:
         """Run one batch through as many blocks as `taps` need, on the path that was chosen at load.

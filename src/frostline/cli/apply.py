@@ -39,11 +39,10 @@ def predict(
         folder, data, out=out, proba=proba, interval=interval, store=where, device=device, progress=not quiet
     )
     if not quiet:
-        typer.echo(
-            f"{stats.n_rows} predictions in {out} ({stats.n_embedded} texts embedded, {stats.n_truncated} rows cut)"
-        )
+        typer.echo(f"{stats.n_rows} predictions in {out} ({stats.n_embedded} texts embedded, {o.cuts(stats)} cut)")
     result = {"n_rows": stats.n_rows, "out": out, "n_texts": stats.n_texts, "n_embedded": stats.n_embedded}
-    o.emit({**result, "n_truncated": stats.n_truncated, "seconds": stats.seconds}, as_json=json)
+    result |= {"n_truncated": stats.n_truncated, "truncated_columns": stats.truncated_columns}
+    o.emit({**result, "seconds": stats.seconds}, as_json=json)
 
 
 def evaluate(

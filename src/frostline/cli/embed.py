@@ -56,7 +56,5 @@ def embed(
         raise frostline.UserError("No --out is given.", hint="name the file of the vectors: --out vectors.npy")
     stats, dim = frostline.embed_table(data, out=out, per_layer=per_layer, **job)
     if not quiet:
-        typer.echo(
-            f"{stats.n_rows} vectors of width {dim} in {out} ({stats.n_embedded} embedded, {stats.n_truncated} rows cut)"
-        )
+        typer.echo(f"{stats.n_rows} vectors of width {dim} in {out} ({stats.n_embedded} embedded, {o.cuts(stats)} cut)")
     o.emit({**vars(stats), "dim": dim, "out": out}, as_json=json)

@@ -31,6 +31,7 @@ __all__ = [
     "Template",
     "Text",
     "check_price",
+    "cuts",
     "emit",
     "show_forecast",
     "split",
@@ -98,6 +99,12 @@ def emit(result: Mapping[str, Any], *, as_json: bool) -> None:
         typer.echo(json.dumps(result, ensure_ascii=False, allow_nan=False))
 
 
+def cuts(stats: Any) -> str:
+    """Rows that were cut, and the columns that lost text."""
+    lost = ", ".join(f"{column} in {n}" for column, n in stats.truncated_columns.items())
+    return f"{stats.n_truncated} rows" + (f" ({lost})" if lost else "")
+
+
 def show_forecast(forecast: Any, *, price: float | None = None, as_json: bool) -> None:
     """Print what a command would do, and with a price what a service would ask for it."""
     stats, remote = forecast.stats, forecast.n_requests is not None
@@ -112,7 +119,7 @@ def show_forecast(forecast: Any, *, price: float | None = None, as_json: bool) -
         else f"{forecast.n_requests} requests, {forecast.n_billed} tokens (estimated)"
     )
     typer.echo(
-        f"{stats.n_rows} rows, {stats.n_texts} distinct texts, {stats.n_tokens} tokens; {stats.n_truncated} rows are too long.\n"
+        f"{stats.n_rows} rows, {stats.n_texts} distinct texts, {stats.n_tokens} tokens; {cuts(stats)} are too long.\n"
         f"{stats.n_embedded} texts are not in the store: about {about} and {forecast.bytes / 1e6:.1f} MB."
         + ("" if cost is None else f"\nEstimated cost at {price:g} per million tokens: {cost:g}.")
     )
@@ -123,6 +130,7 @@ def show_forecast(forecast: Any, *, price: float | None = None, as_json: bool) -
             "n_texts": stats.n_texts,
             "n_to_embed": stats.n_embedded,
             "n_truncated": stats.n_truncated,
+            "truncated_columns": stats.truncated_columns,
             "n_tokens": stats.n_tokens,
             "seconds": None if remote else round(stats.seconds, 3),
             "bytes": forecast.bytes,

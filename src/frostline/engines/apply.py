@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from frostline.backbones import WINDOW_ROWS
 from frostline.contracts import EmbedStats
-from frostline.embedder import TextEmbedder
+from frostline.embedder import RowStream, TextEmbedder
 from frostline.engines.inputs import target_values
 from frostline.engines.scores import LEVEL, judge
 from frostline.errors import ArtifactError, UserError
 from frostline.estimators import TextClassifier, TextRegressor, load
-from frostline.extraction import Forecast
-from frostline.tables import PREDICTION_ENDINGS, check_output, read_table, write_predictions
+from frostline.extraction import Features, Forecast
+from frostline.tables import PREDICTION_ENDINGS, check_output, iter_tables, prediction_writer, read_table
 
 __all__ = ["evaluate_table", "forecast_predict", "predict_table"]
 
@@ -30,7 +31,7 @@ def predict_table(
     device: str = "auto",
     progress: Any = "auto",
 ) -> EmbedStats:
-    """Predict every row of a file, in its order.
+    """Predict every row of a file, in its order and in memory that does not grow with their number.
 
     Parameters
     ----------
@@ -62,15 +63,24 @@ def predict_table(
         raise UserError(f"--proba: {folder} predicts numbers or has a head without probabilities.", hint="leave it out")
     if interval is not None and not isinstance(estimator, TextRegressor):
         raise UserError(f"--interval: {folder} is a classifier; intervals are for numbers.", hint="use --proba")
-    features = estimator.extract(read_table(data))
+    estimator.check_backbone()
+    embedder: TextEmbedder = estimator.embedder_
+    windows = (embedder.render(table) for table in iter_tables(data, WINDOW_ROWS))
+    stream = RowStream(embedder.extractor(), windows)
+    with prediction_writer(out) as write:
+        for features in stream:
+            write(_columns(estimator, features, proba, interval))
+    return stream.stats()
+
+
+def _columns(estimator: Any, features: Features, proba: bool, interval: float | None) -> dict[str, Any]:
     columns: dict[str, Any] = {"prediction": estimator.predict_features(features)}
     if proba:
         values = estimator.proba_features(features)
         columns |= {f"proba_{label}": values[:, i] for i, label in enumerate(estimator.classes_)}
     if interval is not None:
         columns["lower"], columns["upper"] = estimator.interval_of(columns["prediction"], interval)
-    write_predictions(out, columns)
-    return features.stats
+    return columns
 
 
 def evaluate_table(
@@ -95,7 +105,7 @@ def evaluate_table(
     Returns
     -------
     dict
-        ``metrics``, and ``n_rows``, ``n_embedded``, ``n_truncated``; `metrics` as in :class:`FitReport`.
+        ``metrics``, and ``n_rows``, ``n_embedded``, ``n_truncated``, ``truncated_columns``; `metrics` as in :class:`FitReport`.
 
     Raises
     ------
@@ -133,6 +143,7 @@ def evaluate_table(
         "n_rows": stats.n_rows,
         "n_embedded": stats.n_embedded,
         "n_truncated": stats.n_truncated,
+        "truncated_columns": stats.truncated_columns,
     }
 
 
@@ -150,4 +161,4 @@ def forecast_predict(folder: str | Path, data: str | Path, *, store: Any = "defa
     """
     estimator = load(folder, store=store, device=device, progress=False)
     embedder: TextEmbedder = estimator.embedder_
-    return embedder.extractor().forecast(embedder.render(read_table(data)).texts)
+    return embedder.forecast(embedder.render(read_table(data)))

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from frostline.backbones import WINDOW_ROWS
 from frostline.contracts import EmbedStats
+from frostline.embedder import Rendered, RowStream
 from frostline.engines.inputs import build_embedder, column_values, input_columns
 from frostline.engines.options import EmbedOptions, InputOptions
 from frostline.extraction import Forecast
@@ -50,17 +51,16 @@ def embed_table(
     inputs = inputs or InputOptions()
     check_output(out, (".npy",) if per_layer else VECTOR_ENDINGS)
     embedder = build_embedder(embedding or EmbedOptions(), inputs)
-    extractor = embedder.extractor()
     ids: list[list[Any]] = []
 
-    def windows() -> Iterator[list[str]]:
+    def windows() -> Iterator[Rendered]:
         n_before = 0
         for table in iter_tables(data, WINDOW_ROWS):
             rows = range(n_before, n_before := n_before + table.num_rows)
             ids.append(column_values(table, inputs.id) if inputs.id else list(rows))
-            yield embedder.render(_input_table(table, inputs)).texts
+            yield embedder.render(_input_table(table, inputs))
 
-    stream = extractor.stream(windows())
+    stream = RowStream(embedder.extractor(), windows())
     dim = 0
     with vector_writer(out) as write:
         for features in stream:
@@ -90,4 +90,4 @@ def forecast_embed(
     """
     inputs = inputs or InputOptions()
     embedder = build_embedder(embedding or EmbedOptions(), inputs)
-    return embedder.extractor().forecast(embedder.render(_input_table(read_table(data), inputs)).texts)
+    return embedder.forecast(embedder.render(_input_table(read_table(data), inputs)))

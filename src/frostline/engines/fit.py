@@ -15,7 +15,7 @@ from frostline._version import __version__
 from frostline.artifacts import check_place
 from frostline.baselines import run_baselines
 from frostline.contracts import EmbedStats, FitReport, LayerScore
-from frostline.embedder import TextEmbedder
+from frostline.embedder import Rendered, TextEmbedder
 from frostline.engines.data import FitRows, Split, group_rows, make_split, read_rows
 from frostline.engines.inputs import build_embedder
 from frostline.engines.options import EmbedOptions, FitOptions, InputOptions
@@ -90,7 +90,7 @@ def fit_table(
     began = time.perf_counter()
     job = _Job.prepare(train, options, inputs or InputOptions(), embedding or EmbedOptions())
     check_place(Path(out).expanduser())
-    features = job.embedder.extractor()(job.texts)
+    features = job.embedder.extract(job.rendered)
     judgement = job.judge(features)
     estimator = job.final_estimator(features)
     estimator.target_ = options.target
@@ -118,7 +118,7 @@ def forecast_fit(
     Forecast
     """
     job = _Job.prepare(train, options, inputs or InputOptions(), embedding or EmbedOptions())
-    return job.embedder.extractor().forecast(job.texts)
+    return job.embedder.forecast(job.rendered)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,7 +128,7 @@ class _Job:
     rows: FitRows
     options: FitOptions
     embedder: TextEmbedder
-    texts: list[str]
+    rendered: Rendered
     groups: NDArray[np.intp]
     folds: list[Split]
     how: str
@@ -139,7 +139,8 @@ class _Job:
         rows = read_rows(train, options, inputs)
         embedder = build_embedder(embedding, inputs)
         cls._new(rows, options, embedder).check_target(rows.y, len(rows.y))
-        texts = embedder.render(rows.table).texts
+        rendered = embedder.render(rows.table)
+        texts = rendered.texts
         groups = group_rows(rows, texts)
         folds, how = make_split(rows, groups, options)
         test = folds[0][1] if rows.has_test_file else np.empty(0, dtype=np.intp)
@@ -150,7 +151,7 @@ class _Job:
                 f"{np.flatnonzero(shared)[0] + 1}).",
                 hint="remove them from one of the files, or use --on-overlap report",
             )
-        return cls(rows, options, embedder, texts, groups, folds, how, shared)
+        return cls(rows, options, embedder, rendered, groups, folds, how, shared)
 
     @staticmethod
     def _new(rows: FitRows, options: FitOptions, embedder: TextEmbedder) -> TextClassifier | TextRegressor:
@@ -173,9 +174,9 @@ class _Job:
             shared = self.overlapping if self.rows.has_test_file else np.zeros(len(test), dtype=bool)
             baselines = run_baselines(
                 self.rows.task,
-                [self.texts[i] for i in train],
+                [self.rendered.texts[i] for i in train],
                 self.rows.y[train],
-                [self.texts[i] for i in test],
+                [self.rendered.texts[i] for i in test],
                 self.rows.y[test],
                 self.rows.table.take(train),
                 self.rows.table.take(test),

@@ -80,7 +80,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         """
         rendered = self.prepare(X)
         y = self.check_target(y, rendered.table.num_rows)
-        return self.fit_features(self.embedder_.extractor()(rendered.texts), y, groups)
+        return self.fit_features(self.embedder_.extract(rendered), y, groups)
 
     def prepare(self, X: Any) -> Rendered:
         """Check the parameters, remember the input's columns and render the rows; nothing runs yet."""
@@ -126,10 +126,20 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         ArtifactError
             The backbone found now is not the one of the fit.
         """
+        self.check_backbone()
+        return self.embedder_.features(X)
+
+    def check_backbone(self) -> None:
+        """Make sure that the backbone found now is the one of the fit.
+
+        Raises
+        ------
+        ArtifactError
+            It is another.
+        """
         check_is_fitted(self, "head_")
         extractor = self.embedder_.extractor()
         check_backbone(self.backbone_, describe_backbone(extractor.backbone), self.embedder_.backbone)
-        return extractor(self.embedder_.render(X).texts)
 
     def save(self, folder: str | Path, report: FitReport | None = None) -> None:
         """Write the artifact folder: specification, head, card and report; never the backbone.

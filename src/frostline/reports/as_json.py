@@ -18,10 +18,11 @@ MAX_SCATTER = 2000
 """Points of the scatter that are kept in a file."""
 
 _COUNTS = ("n_rows", "n_texts", "n_embedded", "n_truncated", "n_tokens")
+_EMBED = (*_COUNTS, "truncated_columns")
 _KEYS = (
     *("task", "title", "target", "split", "n_train", "n_test", "metrics", "metrics_std", "metrics_without_overlap"),
     *("baselines", "chosen", *_COUNTS, "overlap", "seconds", "layer_scores", "layer_metric", "labels", "confusion"),
-    *("reliability", "scatter", "notes", "created", "version"),
+    *("truncated_columns", "reliability", "scatter", "notes", "created", "version"),
 )
 
 T = TypeVar("T")
@@ -45,8 +46,8 @@ def to_json(report: FitReport) -> dict[str, Any]:
     FrostlineError
         `chosen` holds a value that JSON has no form for.
     """
-    plain = {name: getattr(report, name) for name in _KEYS if name not in _COUNTS}
-    plain |= {name: getattr(report.embed, name) for name in _COUNTS}
+    plain = {name: getattr(report, name) for name in _KEYS if name not in _EMBED}
+    plain |= {name: getattr(report.embed, name) for name in _EMBED}
     plain["seconds"] = {"embed": report.embed.seconds} | report.seconds
     plain["layer_scores"] = [{"layer": s.layer, "score": s.score, "std": s.std} for s in report.layer_scores]
     plain["scatter"] = thinned(report.scatter)
@@ -102,7 +103,8 @@ def load_report(d: Mapping[str, Any]) -> FitReport:
         raise ArtifactError(f"The report has no {missing[0]!r}; it is cut off, or not a report of Frostline.")
     if d["task"] not in ("classification", "regression"):
         raise ArtifactError(f"The report's task is {d['task']!r}; allowed are 'classification' and 'regression'.")
-    counts = {key: _read(d, key, int) for key in _COUNTS}
+    counts: dict[str, Any] = {key: _read(d, key, int) for key in _COUNTS}
+    counts["truncated_columns"] = _read(d, "truncated_columns", lambda v: {name: int(n) for name, n in v.items()})
     seconds = _read(d, "seconds", _numbers)
     report = FitReport(
         task=cast(Literal["classification", "regression"], d["task"]),

@@ -124,7 +124,7 @@ def _usage(report: FitReport, folder_name: str) -> str:
 def _limits(report: FitReport) -> list[str]:
     limits = [
         f"It has seen {report.n_train:,} rows of one source. {_SHIFT}",
-        f"{truncation_sentence(report)} What lies beyond the window of the backbone is not read.".lstrip(),
+        f"{_plain(truncation_sentence(report))} What lies beyond the window of the backbone is not read.".lstrip(),
     ]
     if report.task == "classification":
         labels = (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from frostline.contracts import FitReport
+from frostline.contracts import EmbedStats, FitReport
 
 __all__ = [
     "MISSING",
@@ -225,7 +225,13 @@ def truncation_sentence(report: FitReport) -> str:
     if n == 0:
         return "No row was truncated."
     n_rows = f" of {report.embed.n_rows:,}" if report.embed.n_rows else ""
-    return f"{n:,}{n_rows} rows did not fit the window and were truncated."
+    return f"{n:,}{n_rows} rows did not fit the window and were truncated{_by_column(report.embed)}."
+
+
+def _by_column(stats: EmbedStats) -> str:
+    """Name the columns that lost text to a cut, in parentheses after a space; nothing where none is known."""
+    lost = ", ".join(f"{column} in {n:,}" for column, n in stats.truncated_columns.items())
+    return f" (lost text of {lost})" if lost else ""
 
 
 def overlap_sentence(report: FitReport) -> str:

@@ -8,19 +8,21 @@ from frostline.tables.columns import has_json_cells, pick_columns
 from frostline.tables.conform import conform
 from frostline.tables.frames import to_rows
 from frostline.tables.read import iter_tables, read_table
-from frostline.tables.render import render_rows
+from frostline.tables.render import count_cuts, render_rows
 from frostline.tables.vectors import VECTOR_ENDINGS, vector_writer, write_vectors
-from frostline.tables.write import PREDICTION_ENDINGS, check_output, write_predictions
+from frostline.tables.write import PREDICTION_ENDINGS, check_output, prediction_writer, write_predictions
 
 __all__ = [
     "PREDICTION_ENDINGS",
     "VECTOR_ENDINGS",
     "check_output",
     "conform",
+    "count_cuts",
     "has_json_cells",
     "iter_tables",
     "parse_number_format",
     "pick_columns",
+    "prediction_writer",
     "read_table",
     "render_rows",
     "to_rows",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from json.encoder import encode_basestring
 from string import Formatter
 from typing import Any
@@ -11,13 +12,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pyarrow import types
 
+from frostline.contracts import IntArray
 from frostline.errors import UserError
 from frostline.tables.cells import NumberFormat, iso_text, json_text, parse_number_format
 from frostline.tables.columns import check_finite, check_names, has_json_cells, located, missing_texts, unknown_column
 
-__all__ = ["bare_texts", "render_rows"]
+__all__ = ["bare_texts", "count_cuts", "render_rows"]
 
 
 def render_rows(table: pa.Table, *, template: str | None = None, number_format: str = "plain") -> list[str]:
@@ -49,21 +52,66 @@ def render_rows(table: pa.Table, *, template: str | None = None, number_format: 
         The template or number format is not valid, a column is not in the table or has no text (binary, durations),
         a number is infinite, or the text of the only column is missing.
     """
-    number = parse_number_format(number_format)
+    layout = _lay_out(table, template, parse_number_format(number_format))
+    pattern = "%s".join(text.replace("%", "%%") for text in layout.literals)
+    return [pattern % row for row in zip(*layout.cells, strict=True)]
+
+
+def count_cuts(
+    table: pa.Table, read: IntArray, *, template: str | None = None, number_format: str = "plain"
+) -> dict[str, int]:
+    """Count for each column the rows in which not all of its text was read.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Rows whose strings were cut.
+    read : int array of shape (n, 2)
+        Of each row's string, the first character that was read and the one after the last.
+    template, number_format
+        As for :func:`render_rows`.
+
+    Returns
+    -------
+    dict of str to int
+        Columns that lost text, wholly or partly, in the order in which the string names them.
+    """
+    layout = _lay_out(table, template, parse_number_format(number_format))
+    lost: dict[str, NDArray[np.bool_]] = {}
+    at = np.zeros(table.num_rows, dtype=np.int64)
+    for literal, name, cells in zip(layout.literals[:-1], layout.names, layout.cells, strict=True):
+        at += len(literal)
+        length = np.fromiter(map(len, cells), dtype=np.int64, count=len(cells))
+        outside = (length > 0) & ((at < read[:, 0]) | (at + length > read[:, 1]))
+        lost[name] = lost.get(name, False) | outside
+        at += length
+    return {name: int(rows.sum()) for name, rows in lost.items() if rows.any()}
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What strings are made of: ``literals[0]``, a cell of ``names[0]``, ``literals[1]``, ... , ``literals[-1]``."""
+
+    literals: list[str]
+    names: list[str]
+    cells: list[list[str]]
+
+
+def _lay_out(table: pa.Table, template: str | None, number: NumberFormat) -> _Layout:
     if not table.num_columns:
         raise UserError("The table has no columns to write.")
     check_names(table.column_names, "The table")
     if template is None and table.num_columns == 1:
-        return _only_column(table, number)
+        return _Layout(["", ""], table.column_names, [_only_column(table, number)])
     if template is None or template == "json":
         names, texts = table.column_names, _json_texts
-        pattern = "{" + ", ".join(_literal(encode_basestring(name)) + ": %s" for name in names) + "}"
+        literals = [f"{', ' if i else '{'}{encode_basestring(name)}: " for i, name in enumerate(names)] + ["}"]
     else:
-        pattern, names = _parse(template, table.column_names)
+        literals, names = _parse(template, table.column_names)
         texts = bare_texts
     check_finite(table.select(names))
-    columns = [["" if text is None else text for text in texts(table, name, number)] for name in names]
-    return [pattern % row for row in zip(*columns, strict=True)]
+    cells = [["" if text is None else text for text in texts(table, name, number)] for name in names]
+    return _Layout(literals, names, cells)
 
 
 def bare_texts(table: pa.Table, name: str, number: NumberFormat) -> list[str | None]:
@@ -151,30 +199,26 @@ def _moments(column: pa.ChunkedArray) -> list[str | None]:
     return _each(iso_text, column.cast(pa.string()).to_pylist())
 
 
-def _literal(text: str) -> str:
-    return text.replace("%", "%%")
-
-
-def _parse(template: str, columns: Sequence[str]) -> tuple[str, list[str]]:
-    """A template as a %-pattern and the columns that fill it."""
+def _parse(template: str, columns: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The text around the fields of a template, and the columns that fill them."""
     try:
         pieces = list(Formatter().parse(template))
     except (ValueError, TypeError) as error:
         raise UserError(
             f"The template {template!r} is not valid: {error}.", hint="Write {{ and }} for braces that are text."
         ) from error
-    pattern, names = "", []
+    literals, names = [""], []
     for text, field, spec, conversion in pieces:
-        pattern += _literal(text)
+        literals[-1] += text
         if field is not None:
             names.append(_field_name(field, spec, conversion, columns))
-            pattern += "%s"
+            literals.append("")
     if not names:
         raise UserError(
             f"The template {template!r} names no column, so every row would be the same text.",
             hint=f"Put a column name in braces, such as {{{columns[0]}}}.",
         )
-    return pattern, names
+    return literals, names
 
 
 def _field_name(field: str, spec: str | None, conversion: str | None, columns: Sequence[str]) -> str:

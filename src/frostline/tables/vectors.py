@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from frostline.contracts import FloatArray
 from frostline.errors import UserError
-from frostline.tables.write import check_output, one_column, replacing
+from frostline.tables.write import ParquetRows, check_output, one_column, replacing
 
 __all__ = ["VECTOR_ENDINGS", "vector_writer", "write_vectors"]
 
@@ -70,8 +69,8 @@ def vector_writer(path: str | Path) -> Iterator[Write]:
     """
     path = Path(path)
     as_npy = check_output(path, VECTOR_ENDINGS) == ".npy"
-    with replacing(path) as file:
-        writer = _Npy(file) if as_npy else _Parquet(file)
+    with replacing(path) as file, closing(ParquetRows(file)) as rows:
+        writer = _Npy(file) if as_npy else _Parquet(rows)
         yield writer.write
         writer.close()
 
@@ -107,26 +106,19 @@ class _Npy:
 class _Parquet:
     """Columns `id` and `vector`, one row group a window."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file = file
-        self.writer: pq.ParquetWriter | None = None
+    def __init__(self, rows: ParquetRows) -> None:
+        self.rows = rows
 
     def write(self, ids: Any, vectors: FloatArray) -> None:
         if ids is None:
             raise UserError("Vectors in Parquet need ids, got None.", hint="Pass range(len(vectors)) for row numbers.")
         values = _checked(ids, vectors, dimensions=(2,))
         flat = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
-        table = pa.table({"id": _id_column(ids), "vector": flat})
-        if self.writer is None:
-            self.writer = pq.ParquetWriter(self.file, table.schema)
-        if table.schema != self.writer.schema:
-            raise UserError(f"Rows of type {table.schema.types} follow rows of type {self.writer.schema.types}.")
-        self.writer.write_table(table, row_group_size=max(1, len(values)))
+        self.rows.write(pa.table({"id": _id_column(ids), "vector": flat}))
 
     def close(self) -> None:
-        if self.writer is None:
+        if self.rows.empty:
             raise UserError("There are no vectors to write.")
-        self.writer.close()
 
 
 def _checked(ids: Any, vectors: FloatArray, dimensions: tuple[int, ...]) -> NDArray[np.float32]:

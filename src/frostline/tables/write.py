@@ -1,12 +1,12 @@
-"""Predictions and vectors to files: the format by ending, the file whole or not at all."""
+"""Predictions to files, at once or window by window: the format by ending, the file whole or not at all."""
 
 from __future__ import annotations
 
 import os
 import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,7 +20,15 @@ from frostline.tables.cells import parse_number_format
 from frostline.tables.columns import columns_table
 from frostline.tables.render import bare_texts, render_rows
 
-__all__ = ["PREDICTION_ENDINGS", "check_output", "one_column", "replacing", "write_predictions"]
+__all__ = [
+    "PREDICTION_ENDINGS",
+    "ParquetRows",
+    "check_output",
+    "one_column",
+    "prediction_writer",
+    "replacing",
+    "write_predictions",
+]
 
 PREDICTION_ENDINGS = (".csv", ".jsonl", ".parquet")
 
@@ -45,16 +53,78 @@ def write_predictions(path: str | Path, columns: Mapping[str, Sequence[Any] | ND
         The ending is another, the folder is missing or cannot be written, columns differ in length, or a cell cannot
         be written in this format, such as infinity in JSON.
     """
+    with prediction_writer(path) as write:
+        write(columns)
+
+
+@contextmanager
+def prediction_writer(path: str | Path) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """Open a file for columns that come in windows of rows; CSV and JSON Lines are the bytes of :func:`write_predictions`.
+
+    Parameters
+    ----------
+    path : str or Path
+        As for :func:`write_predictions`.
+
+    Yields
+    ------
+    callable
+        Call it with the columns of each window; in Parquet each window is a row group. The file takes its name when the
+        block ends well; when it does not, nothing is left.
+
+    Raises
+    ------
+    UserError
+        As for :func:`write_predictions`, or a window has other columns than the first.
+    """
     path = Path(path)
     ending = check_output(path, PREDICTION_ENDINGS)
-    table = _table(columns)
-    if ending == ".parquet":
-        with replacing(path) as file:
-            pq.write_table(table, file)
-        return
-    lines = render_rows(table, template="json") if ending == ".jsonl" else _csv_lines(table)
-    with replacing(path) as file:
-        file.writelines(f"{line}\n".encode() for line in lines)
+    with replacing(path) as file, closing(ParquetRows(file)) as parquet:
+        header = ending == ".csv"
+
+        def write(columns: Mapping[str, Any]) -> None:
+            nonlocal header
+            table = _table(columns)
+            if ending == ".parquet":
+                parquet.write(table)
+                return
+            lines = render_rows(table, template="json") if ending == ".jsonl" else _csv_lines(table, header=header)
+            header = False
+            file.writelines(f"{line}\n".encode() for line in lines)
+
+        yield write
+
+
+class ParquetRows:
+    """A Parquet file that grows by tables of one schema, each a row group."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._writer: pq.ParquetWriter | None = None
+
+    def write(self, table: pa.Table) -> None:
+        """Add rows.
+
+        Raises
+        ------
+        UserError
+            The table has another schema than the first.
+        """
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._file, table.schema)
+        if table.schema != self._writer.schema:
+            raise UserError(f"Rows of type {table.schema.types} follow rows of type {self._writer.schema.types}.")
+        self._writer.write_table(table, row_group_size=max(1, table.num_rows))
+
+    @property
+    def empty(self) -> bool:
+        """Whether no table was added."""
+        return self._writer is None
+
+    def close(self) -> None:
+        """Write the footer; after an error too, since Arrow would try it later, on a file that is closed by then."""
+        if self._writer is not None:
+            self._writer.close()
 
 
 def check_output(path: str | Path, allowed: Sequence[str]) -> str:
@@ -106,7 +176,7 @@ def one_column(name: str, values: Any) -> pa.Table:
     return columns_table([name], [values])
 
 
-def _csv_lines(table: pa.Table) -> Iterator[str]:
+def _csv_lines(table: pa.Table, *, header: bool) -> Iterator[str]:
     """Lines of CSV as RFC 4180 has it, but for the line break; a lone missing cell is ``""``, never a blank line."""
     number = parse_number_format("plain")
     lone = '""' if table.num_columns == 1 else ""
@@ -114,7 +184,8 @@ def _csv_lines(table: pa.Table) -> Iterator[str]:
         [lone if text is None else _quoted(text) for text in bare_texts(table, name, number)]
         for name in table.column_names
     ]
-    yield ",".join(map(_quoted, table.column_names))
+    if header:
+        yield ",".join(map(_quoted, table.column_names))
     yield from map(",".join, zip(*columns, strict=True))
 
 
