@@ -8,6 +8,7 @@ from collections import OrderedDict
 from frostline.backbones.layers import resolve_layers
 from frostline.backbones.load import PRECISIONS, load_backbone
 from frostline.backbones.locate import locate
+from frostline.backbones.modes import parse_mode
 from frostline.backbones.plan import BATCH_TOKENS, WINDOW_ROWS, distinct_keys, plan_batches, row_windows
 from frostline.backbones.pooling import check_pooling
 from frostline.contracts import Backbone, BackboneSpec
@@ -46,11 +47,12 @@ def resolve(spec: BackboneSpec) -> Backbone:
     UserError
         The backbone does not exist, cannot be reached or cannot be read.
     """
-    located = locate(spec.name)
+    mode = parse_mode(spec.name)
+    located = locate(mode.name, weights=mode.needs_weights, code=spec.trust_remote_code == mode.name)
     key = (spec, located.state)
     with _lock:
         if key not in _loaded:
-            _loaded[key] = load_backbone(spec, located)
+            _loaded[key] = load_backbone(spec, mode, located)
         _loaded.move_to_end(key)
         while len(_loaded) > _MAX_LOADED:
             _loaded.popitem(last=False)
