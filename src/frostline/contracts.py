@@ -69,16 +69,20 @@ class BackboneSpec:
     Parameters
     ----------
     name : str
-        ``"minilm"``, a local folder, a hub name ``org/name``, or a service ``api:MODEL``.
+        ``"minilm"``, a local folder, a hub name ``org/name`` (before these ``random:`` or ``vocabulary:``), or a service
+        ``api:MODEL``.
     precision : str
-        ``"exact"`` (fp32), ``"fast"``, or an explicit dtype.
+        ``"exact"`` (fp32), ``"fast"``, ``"int8"``, or an explicit dtype.
     device : str
-        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``, ``"balanced"``.
+    trust_remote_code : str or None
+        Name of the one backbone whose own Python code may run.
     """
 
     name: str = "minilm"
     precision: str = "exact"
     device: str = "auto"
+    trust_remote_code: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,12 +99,15 @@ class Recipe:
         Text put before every input; empty for most models.
     source : str
         Where this was read, for reports: a file name, or ``"default"``.
+    prompts : mapping
+        Every prompt that the model knows, by name: ``pooling="recipe:NAME"`` takes another than the default one.
     """
 
     pooling: str = "mean"
     normalize: bool = False
     prompt: str = ""
     source: str = "default"
+    prompts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from sklearn.utils import Tags
 
 from frostline._progress import check_progress
 from frostline.backbones import check_pooling, resolve, resolve_layers, service_taps
-from frostline.contracts import FUSIONS, Backbone, BackboneSpec, EmbedStats, Layer, Tap
+from frostline.contracts import FUSIONS, Backbone, BackboneSpec, EmbedStats, Layer, Recipe, Tap
 from frostline.errors import UserError, nearest
 from frostline.extraction import Extractor, Features, Forecast
 from frostline.numerics.fusion import fuse
@@ -81,12 +81,15 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     backbone : str, default="minilm"
         ``"minilm"``, a local model folder, a hub name ``"org/name"``, or an embeddings service ``"api:MODEL"``.
+        ``"random:NAME"`` and ``"random:NAME#3"`` take an architecture with random weights of seed 0 and 3,
+        ``"vocabulary:NAME"`` its token embeddings alone.
     layers : int, str or list, default="final"
         ``0`` = token embeddings; ``L`` in 1..n = residual stream after block L; ``"final"`` = after the final norm;
         negative counts from n; ``"all"`` = 0..n-1 and ``"final"``.
     pooling : str, default="recipe"
-        ``"recipe"`` = what the model's own configuration says, else ``"mean"``, ``"max"``, ``"first_token"``,
-        ``"last_token"`` or ``"weighted_mean"``.
+        ``"recipe"`` = what the model's own configuration says, with its default prompt; ``"recipe:NAME"`` = with its
+        prompt NAME, such as ``"recipe:passage"``; else ``"mean"``, ``"max"``, ``"first_token"``, ``"last_token"`` or
+        ``"weighted_mean"``.
     fusion : {"concat", "mean", "max"}, default="concat"
         How several layers become one vector.
     template : str, default=None
@@ -97,15 +100,17 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     overflow : {"truncate", "chunk", "error"}, default="truncate"
         What happens to longer texts: cut and counted, read in several windows, or refused.
     precision : str, default="exact"
-        ``"exact"`` (fp32), ``"fast"``, or a dtype.
+        ``"exact"`` (fp32), ``"fast"``, ``"bfloat16"``, ``"float16"`` or ``"int8"``.
     device : str, default="auto"
-        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"mps"``.
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"mps"``, or ``"balanced"`` = spread over all GPUs and the main memory.
     store : str, path or None, default="default"
         Folder of the feature store; None = none.
     progress : "auto" or bool, default="auto"
         Whether a bar is shown on stderr.
     number_format : str, default="plain"
         How numbers are written: ``"plain"``, ``"rounded(k)"``, ``"scientific"``, ``"digits"``.
+    trust_remote_code : str, default=None
+        Name of the backbone, where it brings Python code that may run; nothing else allows it.
 
     Attributes
     ----------
@@ -138,6 +143,7 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         store: Any = "default",
         progress: Any = "auto",
         number_format: str = "plain",
+        trust_remote_code: str | None = None,
     ) -> None:
         self.backbone = backbone
         self.layers = layers
@@ -151,6 +157,7 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.store = store
         self.progress = progress
         self.number_format = number_format
+        self.trust_remote_code = trust_remote_code
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Check every parameter and remember the input's columns; nothing is trained and nothing runs.
@@ -214,13 +221,13 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """The backbone, its taps and the store, ready to run; every parameter is checked here."""
         self._check_fusion()
         check_progress(self.progress)
-        backbone, taps = self._taps()
+        backbone, taps, prompt = self._taps()
         return Extractor(
             backbone,
             taps,
             max_length=self.max_length,
             overflow=self.overflow,
-            prompt=backbone.recipe.prompt if self.pooling == "recipe" else "",
+            prompt=prompt,
             store=None if self.store is None else Store(self.store),
             progress=self.progress,
         )
@@ -232,7 +239,7 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         ----------
         input_features : ignored
         """
-        backbone, taps = self._taps()
+        backbone, taps, _ = self._taps()
         blocks = [f"layer{tap.layer}" for tap in taps] if self.fusion == "concat" else ["fused"]
         return np.array([f"{block}_{i}" for block in blocks for i in range(backbone.dim)], dtype=object)
 
@@ -246,22 +253,35 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 hint=nearest(str(self.fusion), FUSIONS) or None,
             )
 
-    def _taps(self) -> tuple[Backbone, list[Tap]]:
-        if self.pooling != "recipe":
+    def _taps(self) -> tuple[Backbone, list[Tap], str]:
+        """The backbone, what to take from it, and the prompt to put before every text."""
+        by_recipe, _, prompt_name = str(self.pooling).partition(":")
+        if by_recipe != "recipe":
             check_pooling(self.pooling)
-        backbone = resolve(BackboneSpec(self.backbone, self.precision, self.device))
+        backbone = resolve(BackboneSpec(self.backbone, self.precision, self.device, self.trust_remote_code))
         layers = resolve_layers(self.layers, backbone.n_layers, f"backbone {self.backbone!r}")
         if backbone.service is not None:
-            return backbone, service_taps(backbone, self.pooling, layers)
-        if self.pooling == "recipe":
-            recipe = backbone.recipe
-            return backbone, [Tap(layer, recipe.pooling, recipe.normalize) for layer in layers]
-        return backbone, [Tap(layer, self.pooling) for layer in layers]
+            return backbone, service_taps(backbone, self.pooling, layers), ""
+        if by_recipe != "recipe":
+            return backbone, [Tap(layer, self.pooling) for layer in layers], ""
+        recipe = backbone.recipe
+        taps = [Tap(layer, recipe.pooling, recipe.normalize) for layer in layers]
+        return backbone, taps, _prompt(recipe, prompt_name) if ":" in self.pooling else recipe.prompt
 
     def __sklearn_tags__(self) -> Tags:
         tags = text_tags(super().__sklearn_tags__(), requires_fit=False)
         tags.transformer_tags.preserves_dtype = []  # vectors are float32, whatever the columns were
         return tags
+
+
+def _prompt(recipe: Recipe, name: str) -> str:
+    if name not in recipe.prompts:
+        raise UserError(
+            f"pooling='recipe:{name}' asks for a prompt that the model does not have. Its prompts: "
+            f"{', '.join(map(repr, recipe.prompts)) or 'none'}.",
+            hint=nearest(name, recipe.prompts) or "pooling='recipe' takes the default prompt",
+        )
+    return recipe.prompts[name]
 
 
 def text_tags(tags: Tags, *, requires_fit: bool = True) -> Tags:

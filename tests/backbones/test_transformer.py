@@ -108,7 +108,9 @@ def test_text_without_tokens_is_refused(tmp_path):
 
 def test_recipe_comes_from_the_folder(tmp_path):
     folder = add_recipe(tiny_bert(tmp_path / "m"), pooling="lasttoken", normalize=True, prompt="query: ")
-    assert resolve(BackboneSpec(str(folder))).recipe == Recipe("last_token", True, "query: ", "modules.json")
+    assert resolve(BackboneSpec(str(folder))).recipe == Recipe(
+        "last_token", True, "query: ", "modules.json", {"query": "query: "}
+    )
     assert resolve(BackboneSpec(str(tiny_bert(tmp_path / "plain")))).recipe == Recipe()
 
 

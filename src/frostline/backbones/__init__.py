@@ -10,6 +10,7 @@ from collections.abc import Callable
 from frostline.backbones.layers import resolve_layers
 from frostline.backbones.load import PRECISIONS, load_backbone
 from frostline.backbones.locate import locate
+from frostline.backbones.modes import parse_mode
 from frostline.backbones.plan import BATCH_TOKENS, WINDOW_ROWS, distinct_keys, plan_batches, row_windows
 from frostline.backbones.pooling import check_pooling
 from frostline.backbones.remote import PREFIX, RemoteBackbone, read_address
@@ -69,8 +70,9 @@ def resolve(spec: BackboneSpec) -> Backbone:
         _check_remote(spec)
         state, load = read_address(spec.name).url, functools.partial(RemoteBackbone, spec.name)
     else:
-        located = locate(spec.name)
-        state, load = located.state, functools.partial(load_backbone, spec, located)
+        mode = parse_mode(spec.name)
+        located = locate(mode.name, weights=mode.needs_weights, code=spec.trust_remote_code == mode.name)
+        state, load = located.state, functools.partial(load_backbone, spec, mode, located)
     key = (spec, state)
     with _lock:
         if key not in _loaded:

@@ -29,24 +29,37 @@ def _digest(parts: list[tuple[str, str]]) -> str:
     return hashlib.sha256(json.dumps(sorted(parts)).encode()).hexdigest()
 
 
-def folder_identity(folder: Path) -> dict[str, str]:
+def folder_identity(folder: Path, *, weights: bool = True, code: bool = False) -> dict[str, str]:
     """Digest the parts of a model folder that decide its vectors.
 
     Parameters
     ----------
     folder : Path
         A model folder with safetensors weights.
+    weights : bool
+        Whether its weights are among those parts.
+    code : bool
+        Whether its Python files are.
 
     Returns
     -------
     dict
-        ``weights`` (the file's sha256, or a digest over several), ``config`` and ``tokenizer``.
+        ``config`` and ``tokenizer``; as asked ``weights`` (the file's sha256, or a digest over several) and ``code``.
 
     Raises
     ------
     UserError
         There are no safetensors weights: other formats can hold code.
     """
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    relevant = {key: value for key, value in config.items() if key not in _PROVENANCE}
+    identity = {"weights": _weights(folder)} if weights else {}
+    identity["config"] = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
+    identity["tokenizer"] = _files(folder, _TOKENIZER_FILES)
+    return identity | ({"code": _files(folder, ("*.py",))} if code else {})
+
+
+def _weights(folder: Path) -> str:
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         found = ", ".join(sorted(p.name for p in folder.glob("*.bin"))) or "none"
@@ -54,12 +67,9 @@ def folder_identity(folder: Path) -> dict[str, str]:
             f"{folder} holds no *.safetensors weights (other weight files: {found}).",
             hint="convert the model with save_pretrained(folder, safe_serialization=True); pickled weights can run code",
         )
-    sums = [(path.name, file_sha256(path)) for path in weights]
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    relevant = {key: value for key, value in config.items() if key not in _PROVENANCE}
-    tokenizer = sorted({path for pattern in _TOKENIZER_FILES for path in folder.glob(pattern)})
-    return {
-        "weights": sums[0][1] if len(sums) == 1 else _digest(sums),
-        "config": hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest(),
-        "tokenizer": _digest([(path.name, file_sha256(path)) for path in tokenizer]),
-    }
+    return file_sha256(weights[0]) if len(weights) == 1 else _files(folder, ("*.safetensors",))
+
+
+def _files(folder: Path, patterns: tuple[str, ...]) -> str:
+    paths = sorted({path for pattern in patterns for path in folder.glob(pattern)})
+    return _digest([(path.name, file_sha256(path)) for path in paths])

@@ -16,7 +16,7 @@ MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9d
 
 _MINILM_HUB = "sentence-transformers/all-MiniLM-L6-v2"
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*/config.json", "*.jinja"]
+_HUB_FILES = ["*.json", "*.txt", "*.model", "*/config.json", "*.jinja"]
 
 
 @dataclass(frozen=True)
@@ -38,27 +38,32 @@ class Located:
     state: str
 
 
-def locate(name: str) -> Located:
+def locate(name: str, *, weights: bool = True, code: bool = False) -> Located:
     """Find the folder of a backbone.
 
     Parameters
     ----------
     name : str
         ``"minilm"``, a path, or ``"org/name"``.
+    weights : bool
+        Whether its weights are fetched from the hub, where they are not on this machine.
+    code : bool
+        Whether its Python files are.
 
     Raises
     ------
     UserError
         Unknown name, a folder that holds no model, or a hub that cannot be reached.
     """
-    if not isinstance(name, str) or not name:
+    if not name:
         raise UserError(f"backbone must be a name or a folder, got {name!r}.", hint='for example backbone="minilm"')
+    files = [*_HUB_FILES, *(["*.safetensors"] if weights else []), *(["*.py"] if code else [])]
     if name == "minilm":
-        folder = _packaged_minilm() or _from_hub(_MINILM_HUB, asked="minilm")
+        folder = _packaged_minilm() or _from_hub(_MINILM_HUB, "minilm", files)
     elif Path(name).expanduser().exists():
         folder = Path(name).expanduser().resolve()
     elif _HUB_NAME.fullmatch(name):
-        folder = _from_hub(name, asked=name)
+        folder = _from_hub(name, name, files)
     else:
         raise UserError(
             f"Unknown backbone {name!r}. Allowed: 'minilm', a local model folder, a hub name 'org/name', or a service "
@@ -89,16 +94,19 @@ def _packaged_minilm() -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def _from_hub(repository: str, asked: str) -> Path:
+def _from_hub(repository: str, asked: str, files: list[str]) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 
     try:
-        return Path(snapshot_download(repository, allow_patterns=_HUB_FILES, local_files_only=True))
+        folder = Path(snapshot_download(repository, allow_patterns=files, local_files_only=True))
+        # A snapshot may be there in part: without the weights for random ones, without code until it is allowed.
+        if all(any(folder.glob(pattern)) for pattern in files if pattern not in _HUB_FILES):
+            return folder
     except LocalEntryNotFoundError:
         pass  # not downloaded yet
     try:
-        return Path(snapshot_download(repository, allow_patterns=_HUB_FILES, etag_timeout=10))
+        return Path(snapshot_download(repository, allow_patterns=files, etag_timeout=10))
     except GatedRepoError as error:
         raise UserError(
             f"Backbone {asked!r}: the hub model {repository} asks for a login and acceptance of its licence.",

@@ -1,8 +1,9 @@
-"""Read how a model's own folder says its text vectors are made: pooling, normalization, prompt, window."""
+"""Read how a model's own folder says its text vectors are made: pooling, normalization, prompts, window."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,7 +12,7 @@ from frostline.errors import UserError
 
 _Kind = TypeVar("_Kind", dict[str, Any], list[dict[str, Any]])
 
-__all__ = ["read_max_seq_length", "read_recipe"]
+__all__ = ["read_input_settings", "read_recipe"]
 
 # sentence-transformers wrote one flag per mode until version 5 and one name since; both stand in the wild.
 _FLAGS = {
@@ -28,7 +29,8 @@ _NAMES = {
     "weightedmean": "weighted_mean",
     "lasttoken": "last_token",
 }
-_KNOWN = ("Transformer", "Pooling", "Normalize")
+_KNOWN = (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
+_INSTEAD = "name a pooling explicitly, such as pooling='mean', to read the backbone below it"
 
 
 def _load(path: Path, kind: type[_Kind]) -> _Kind:
@@ -41,16 +43,56 @@ def _load(path: Path, kind: type[_Kind]) -> _Kind:
     return loaded
 
 
-def _pooling_of(config: dict[str, Any], path: Path) -> str:
-    named = config.get("pooling_mode", [k for k, on in config.items() if k.startswith("pooling_mode_") and on])
+def _load_if_there(path: Path) -> dict[str, Any]:
+    return _load(path, dict) if path.is_file() else {}
+
+
+def _pooling_of(config: Mapping[str, Any], path: Path) -> str:
+    flags = {key: on for key, on in config.items() if key.startswith("pooling_mode_")}
+    # Flags that are all off mean the mean, to sentence-transformers.
+    named = config.get("pooling_mode", [key for key, on in flags.items() if on] or "mean")
     modes = [named] if isinstance(named, str) else list(named)
     known = [_FLAGS.get(mode) or _NAMES.get(mode) for mode in modes]
     if len(known) != 1 or known[0] is None:
         raise UserError(
-            f"{path} asks for the pooling {modes or 'nothing'}, which Frostline does not reproduce.",
+            f"{path} asks for the pooling {' and '.join(map(str, modes))}, which Frostline does not reproduce.",
             hint="name one explicitly, such as pooling='mean'",
         )
     return known[0]
+
+
+def _settings_file(folder: Path, modules: list[dict[str, Any]], kind: str) -> Path:
+    entry = next(module for module in modules if _kind(module) == kind)
+    return folder / str(entry["path"]) / "config.json"
+
+
+def _kind(module: Mapping[str, Any]) -> str:
+    return str(module["type"]).rsplit(".", 1)[-1]
+
+
+def _check_modules(folder: Path, modules: list[dict[str, Any]]) -> None:
+    """Refuse a sequence of modules that is not backbone, pooling and perhaps normalization."""
+    kinds = [_kind(module) for module in modules]
+    if kinds not in _KNOWN:
+        raise UserError(
+            f"{folder / 'modules.json'} lists the modules {', '.join(kinds) or 'none'}; reproduced are "
+            f"{' and '.join(', '.join(known) for known in _KNOWN)}.",
+            hint=_INSTEAD,
+        )
+    if place := str(modules[0]["path"]):
+        raise UserError(
+            f"{folder / 'modules.json'} keeps the backbone in {place!r}, and this folder's own config.json is another.",
+            hint=f"give {folder / place} and name its pooling explicitly",
+        )
+    settings = _load_if_there(folder / "sentence_bert_config.json")
+    task = settings.get("transformer_task", "feature-extraction")
+    modalities = settings.get("modality_config", {"text": {}})
+    if task != "feature-extraction" or "text" not in modalities:
+        raise UserError(
+            f"{folder / 'sentence_bert_config.json'} describes the task {task!r} on {', '.join(modalities)}; reproduced is "
+            "'feature-extraction' on text.",
+            hint=_INSTEAD,
+        )
 
 
 def read_recipe(folder: Path) -> Recipe:
@@ -69,35 +111,52 @@ def read_recipe(folder: Path) -> Recipe:
     Raises
     ------
     UserError
-        The configuration asks for something that cannot be reproduced, such as a dense layer after pooling.
+        The configuration asks for something that cannot be reproduced: a dense layer after pooling, several poolings
+        side by side, or a prompt that is read but not pooled.
     """
     modules_file = folder / "modules.json"
     if not modules_file.is_file():
         return Recipe()
-    pooling, normalize = "mean", False
-    for module in _load(modules_file, list):
-        kind = str(module["type"]).rsplit(".", 1)[-1]
-        if kind not in _KNOWN:
-            raise UserError(
-                f"{modules_file} puts a {kind!r} module after the backbone; known are {', '.join(_KNOWN)}.",
-                hint="name a pooling explicitly, such as pooling='mean', to read the backbone below it",
-            )
-        if kind == "Pooling":
-            path = folder / module["path"] / "config.json"
-            pooling = _pooling_of(_load(path, dict), path)
-        normalize = normalize or kind == "Normalize"
-    return Recipe(pooling=pooling, normalize=normalize, prompt=_default_prompt(folder), source="modules.json")
+    modules = _load(modules_file, list)
+    _check_modules(folder, modules)
+    path = _settings_file(folder, modules, "Pooling")
+    pooling = _load(path, dict)
+    normalize = _kind(modules[-1]) == "Normalize"
+    if normalize:
+        reads = _load_if_there(_settings_file(folder, modules, "Normalize")).get("module_input_name")
+        if reads not in (None, "sentence_embedding"):
+            raise UserError(f"{modules_file} normalizes {reads!r}, not the pooled vector.", hint=_INSTEAD)
+    sentences = _load_if_there(folder / "config_sentence_transformers.json")
+    prompts = {str(name): str(text or "") for name, text in sentences.get("prompts", {}).items()}
+    if not pooling.get("include_prompt", True) and any(prompts.values()):
+        raise UserError(
+            f"{path} leaves the prompt out of the pooling (include_prompt), which Frostline does not reproduce.",
+            hint=_INSTEAD,
+        )
+    return Recipe(
+        pooling=_pooling_of(pooling, path),
+        normalize=normalize,
+        prompt=prompts.get(sentences.get("default_prompt_name") or "", ""),
+        source="modules.json",
+        prompts=prompts,
+    )
 
 
-def _default_prompt(folder: Path) -> str:
-    path = folder / "config_sentence_transformers.json"
-    config = _load(path, dict) if path.is_file() else {}
-    name = config.get("default_prompt_name")
-    return "" if name is None else str(config.get("prompts", {}).get(name, ""))
+def read_input_settings(folder: Path) -> tuple[int | None, bool]:
+    """Read what sentence-transformers does to the input: its window, and whether it lowers the case.
 
+    Parameters
+    ----------
+    folder : Path
+        A model folder.
 
-def read_max_seq_length(folder: Path) -> int | None:
-    """Read sentence-transformers' `max_seq_length`, or None where the folder does not say."""
-    path = folder / "sentence_bert_config.json"
-    limit = _load(path, dict).get("max_seq_length") if path.is_file() else None
-    return None if limit is None else int(limit)
+    Returns
+    -------
+    int or None
+        `max_seq_length`; None where the folder does not say.
+    bool
+        `do_lower_case`.
+    """
+    settings = _load_if_there(folder / "sentence_bert_config.json")
+    limit = settings.get("max_seq_length")
+    return None if limit is None else int(limit), bool(settings.get("do_lower_case", False))

@@ -17,13 +17,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from frostline.backbones.packed import Runner, RunnerReport, choose_runner
 from frostline.backbones.pooling import pool
 from frostline.contracts import IntArray, Layer, Recipe, Service, Tap, Tokens
 from frostline.errors import UserError
 
-__all__ = ["NUMERICS", "ReferencePath", "TransformerBackbone", "find_blocks"]
+__all__ = ["NUMERICS", "ReferencePath", "TransformerBackbone", "find_blocks", "pad"]
 
 NUMERICS = 1
 """Version of everything here that decides a number; part of every stored vector's address."""
@@ -82,13 +83,49 @@ class _Collector:
         """Pool `hidden` of shape (B, T, D) for every tap on `layer`."""
         for i, tap in enumerate(self.taps):
             if tap.layer == layer:
-                self.pooled[i] = pool(hidden, self.mask, tap.pooling, normalize=tap.normalize)
+                mask = self.mask.to(hidden.device)  # blocks of a spread model lie on several devices
+                self.pooled[i] = pool(hidden, mask, tap.pooling, normalize=tap.normalize)
         if layer == self.deepest:
             raise _DeepestSeen
 
     def result(self) -> NDArray[np.float32]:
         """Pooled vectors, shape (B, L, D)."""
-        return torch.stack([self.pooled[i] for i in range(len(self.taps))], 1).float().cpu().numpy()
+        first = self.pooled[0].device
+        return torch.stack([self.pooled[i].to(first) for i in range(len(self.taps))], 1).float().cpu().numpy()
+
+
+def pad(token_ids: Sequence[IntArray], padding_id: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Write token sequences as a matrix, padded on the right.
+
+    Padding stands on the right for every model: an encoder is masked there, a decoder never looks ahead to it, and each
+    text keeps the positions that it has alone. So vectors do not depend on the tokenizer's own side.
+
+    Parameters
+    ----------
+    token_ids : sequence of int arrays
+        B token sequences.
+    padding_id : int
+        Stands at padded positions.
+
+    Returns
+    -------
+    padded, mask : int arrays of shape (B, T)
+        The tokens, and 1 where they are real.
+    """
+    longest = max(len(ids) for ids in token_ids)
+    padded = np.full((len(token_ids), longest), padding_id, dtype=np.int64)
+    mask = np.zeros((len(token_ids), longest), dtype=np.int64)
+    for row, ids in enumerate(token_ids):
+        padded[row, : len(ids)] = ids
+        mask[row, : len(ids)] = 1
+    return padded, mask
+
+
+def _input_device(model: nn.Module) -> torch.device:
+    """Where token ids are looked up; weights on the disk have no device, and their hooks take the ids from the CPU."""
+    table = model.get_input_embeddings() if isinstance(model, PreTrainedModel) else model
+    device = next(table.parameters()).device
+    return torch.device("cpu") if device.type == "meta" else device
 
 
 class ReferencePath:
@@ -133,13 +170,8 @@ class ReferencePath:
         -------
         float32 array of shape (B, len(taps), D)
         """
-        longest = max(len(ids) for ids in token_ids)
-        padded = np.full((len(token_ids), longest), self.padding_id, dtype=np.int64)
-        mask = np.zeros((len(token_ids), longest), dtype=np.int64)
-        for row, ids in enumerate(token_ids):
-            padded[row, : len(ids)] = ids
-            mask[row, : len(ids)] = 1
-        device = next(self.model.parameters()).device
+        padded, mask = pad(token_ids, self.padding_id)
+        device = _input_device(self.model)
         attention = torch.from_numpy(mask).to(device)
         collector = _Collector(taps, attention.bool())
         with self._lock, torch.inference_mode():
@@ -209,11 +241,11 @@ class TransformerBackbone:
         config = config.encoder if config.model_type == "t5gemma" else config.get_text_config()
         self.name = name
         self.tokenizer = tokenizer
-        self.max_length = max_length
         self.identity = identity
         self.n_layers = int(config.num_hidden_layers)
         self.dim = int(config.hidden_size)
         self.max_positions = _max_positions(config)
+        self.max_length = min(max_length, self.max_positions or max_length)
         self._recipe = recipe
         self._build = build
         self._reference: ReferencePath | None = None
@@ -230,11 +262,13 @@ class TransformerBackbone:
     @functools.cached_property
     def _runner(self) -> tuple[Runner, RunnerReport]:
         reference = self.reference
-        device = next(reference.model.parameters()).device.type
-        if self._precision not in ("exact", "fast") or device != "cpu":
-            dtype = str(next(reference.model.parameters()).dtype).removeprefix("torch.")
+        weight = next(reference.model.parameters())
+        spread = len(set(getattr(reference.model, "hf_device_map", {}).values())) > 1
+        if self._precision not in ("exact", "fast") or weight.device.type != "cpu" or spread:
+            where = "several devices" if spread else weight.device.type
+            dtype = str(weight.dtype).removeprefix("torch.")
             return reference, RunnerReport(
-                "reference", dtype, f"precision {self._precision!r} on {device} is not packed"
+                "reference", dtype, f"precision {self._precision!r} on {where} is not packed"
             )
         runner, report = choose_runner(reference, self._precision)
         if runner is not reference:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +22,7 @@ def predict(
     proba: Annotated[bool, typer.Option("--proba", help="Class probabilities as well.")] = False,
     interval: Annotated[float | None, typer.Option("--interval", metavar="P", help="Level of intervals: 0.9")] = None,
     device: o.Device = "auto",
+    trust_remote_code: o.TrustRemoteCode = None,
     store: o.StoreDir = None,
     no_store: o.NoStore = False,
     dry_run: o.DryRun = False,
@@ -29,15 +30,17 @@ def predict(
     quiet: o.Quiet = False,
 ) -> None:
     """Predict every row of a file, in its order."""
-    where = o.store_of(store, no_store)
+    how: dict[str, Any] = {
+        "store": o.store_of(store, no_store),
+        "device": device,
+        "trust_remote_code": trust_remote_code,
+    }
     if dry_run:
-        o.show_forecast(frostline.forecast_predict(folder, data, store=where, device=device), as_json=json)
+        o.show_forecast(frostline.forecast_predict(folder, data, **how), as_json=json)
         return
     if out is None:
         raise frostline.UserError("No --out is given.", hint="name the file of the predictions: --out predictions.csv")
-    stats = frostline.predict_table(
-        folder, data, out=out, proba=proba, interval=interval, store=where, device=device, progress=not quiet
-    )
+    stats = frostline.predict_table(folder, data, out=out, proba=proba, interval=interval, progress=not quiet, **how)
     if not quiet:
         typer.echo(f"{stats.n_rows} predictions in {out} ({stats.n_embedded} texts embedded, {o.cuts(stats)} cut)")
     result = {"n_rows": stats.n_rows, "out": out, "n_texts": stats.n_texts, "n_embedded": stats.n_embedded}
@@ -49,6 +52,7 @@ def evaluate(
     folder: Folder,
     data: Data,
     device: o.Device = "auto",
+    trust_remote_code: o.TrustRemoteCode = None,
     store: o.StoreDir = None,
     no_store: o.NoStore = False,
     json: o.Json = False,
@@ -56,7 +60,12 @@ def evaluate(
 ) -> None:
     """Score an artifact on a file that has the target column of the fit."""
     result = frostline.evaluate_table(
-        folder, data, store=o.store_of(store, no_store), device=device, progress=not quiet
+        folder,
+        data,
+        store=o.store_of(store, no_store),
+        device=device,
+        progress=not quiet,
+        trust_remote_code=trust_remote_code,
     )
     if not quiet:
         for name, value in result["metrics"].items():

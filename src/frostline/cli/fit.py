@@ -43,6 +43,7 @@ def fit(
     overflow: o.Overflow = "truncate",
     precision: o.Precision = "exact",
     device: o.Device = "auto",
+    trust_remote_code: o.TrustRemoteCode = None,
     store: o.StoreDir = None,
     no_store: o.NoStore = False,
     dry_run: o.DryRun = False,
@@ -59,7 +60,7 @@ def fit(
         "inputs": frostline.InputOptions(text, template, o.split(columns), id, number_format),
         "embedding": frostline.EmbedOptions(
             backbone, list(o.split(layers)) or "final", pooling, fusion, max_length, overflow, precision, device,
-            o.store_of(store, no_store), not quiet,
+            o.store_of(store, no_store), not quiet, trust_remote_code,
         ),
     }  # fmt: skip
     if dry_run:

@@ -13,13 +13,16 @@ __all__ = ["doctor"]
 def doctor(
     backbone: o.Backbone = "minilm",
     device: o.Device = "auto",
+    trust_remote_code: o.TrustRemoteCode = None,
     store: o.StoreDir = None,
     no_store: o.NoStore = False,
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
     """Check packages, processor, backbone and store."""
-    found = frostline.doctor(backbone, store=o.store_of(store, no_store), device=device)
+    found = frostline.doctor(
+        backbone, store=o.store_of(store, no_store), device=device, trust_remote_code=trust_remote_code
+    )
     if not quiet:
         typer.echo("  ".join(f"{name} {version}" for name, version in found["versions"].items()))
         for check in found["checks"]:

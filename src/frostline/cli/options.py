@@ -30,6 +30,7 @@ __all__ = [
     "StoreDir",
     "Template",
     "Text",
+    "TrustRemoteCode",
     "check_price",
     "cuts",
     "emit",
@@ -51,22 +52,32 @@ NumberFormat = Annotated[
     str, typer.Option("--number-format", metavar="F", help="plain, rounded(k), scientific or digits.")
 ]
 Backbone = Annotated[
-    str, typer.Option("--backbone", metavar="M", help="minilm, a model folder, org/name, or api:MODEL[@URL].")
+    str,
+    typer.Option(
+        "--backbone", metavar="M", help="minilm, a model folder, org/name, api:MODEL[@URL]; random:M, vocabulary:M."
+    ),
 ]
 Layers = Annotated[
     list[str] | None,
     typer.Option("--layers", metavar="L", help="0..n, -1 = last, final, all; repeat, or a,b. [default: final]"),
 ]
 Pooling = Annotated[
-    str, typer.Option("--pooling", metavar="P", help="recipe, mean, max, first_token, last_token, weighted_mean.")
+    str,
+    typer.Option(
+        "--pooling", metavar="P", help="recipe, recipe:PROMPT, mean, max, first_token, last_token, weighted_mean."
+    ),
 ]
 Fusion = Annotated[str, typer.Option("--fusion", metavar="F", help="concat, mean, max.")]
 MaxLength = Annotated[
     int | None, typer.Option("--max-length", metavar="N", help="Window in tokens. [default: the model's]")
 ]
 Overflow = Annotated[str, typer.Option("--overflow", metavar="O", help="Longer texts: truncate, chunk, error.")]
-Precision = Annotated[str, typer.Option("--precision", metavar="P", help="exact, fast, or a dtype.")]
-Device = Annotated[str, typer.Option("--device", metavar="D", help="auto, cpu, cuda, mps.")]
+Precision = Annotated[str, typer.Option("--precision", metavar="P", help="exact, fast, int8, or a dtype.")]
+Device = Annotated[str, typer.Option("--device", metavar="D", help="auto, cpu, cuda, mps, balanced.")]
+TrustRemoteCode = Annotated[
+    str | None,
+    typer.Option("--trust-remote-code", metavar="M", help="Name of the backbone whose own Python code may run."),
+]
 StoreDir = Annotated[
     str | None, typer.Option("--store", metavar="DIR", help="Feature store. [default: the user's cache folder]")
 ]

@@ -30,6 +30,7 @@ def predict_table(
     store: Any = "default",
     device: str = "auto",
     progress: Any = "auto",
+    trust_remote_code: str | None = None,
 ) -> EmbedStats:
     """Predict every row of a file, in its order and in memory that does not grow with their number.
 
@@ -45,7 +46,7 @@ def predict_table(
         Class probabilities as well.
     interval : float, optional
         Level of prediction intervals, between 0 and 1.
-    store, device, progress
+    store, device, progress, trust_remote_code
         As in :func:`frostline.load`.
 
     Returns
@@ -58,7 +59,7 @@ def predict_table(
         Missing columns, or something that this kind of predictor does not give.
     """
     check_output(out, PREDICTION_ENDINGS)
-    estimator = load(folder, store=store, device=device, progress=progress)
+    estimator = load(folder, store=store, device=device, progress=progress, trust_remote_code=trust_remote_code)
     if proba and not hasattr(estimator, "predict_proba"):
         raise UserError(f"--proba: {folder} predicts numbers or has a head without probabilities.", hint="leave it out")
     if interval is not None and not isinstance(estimator, TextRegressor):
@@ -90,6 +91,7 @@ def evaluate_table(
     store: Any = "default",
     device: str = "auto",
     progress: Any = "auto",
+    trust_remote_code: str | None = None,
 ) -> dict[str, Any]:
     """Score a saved predictor on a file that has the target column of the fit.
 
@@ -99,7 +101,7 @@ def evaluate_table(
         Artifact of a fit.
     data : path
         Rows with the columns of the fit and its target.
-    store, device, progress
+    store, device, progress, trust_remote_code
         As in :func:`frostline.load`.
 
     Returns
@@ -112,7 +114,7 @@ def evaluate_table(
     UserError
         Missing columns, or labels that the predictor never saw.
     """
-    estimator = load(folder, store=store, device=device, progress=progress)
+    estimator = load(folder, store=store, device=device, progress=progress, trust_remote_code=trust_remote_code)
     target = estimator.target_
     if target is None:
         raise ArtifactError(
@@ -147,18 +149,25 @@ def evaluate_table(
     }
 
 
-def forecast_predict(folder: str | Path, data: str | Path, *, store: Any = "default", device: str = "auto") -> Forecast:
+def forecast_predict(
+    folder: str | Path,
+    data: str | Path,
+    *,
+    store: Any = "default",
+    device: str = "auto",
+    trust_remote_code: str | None = None,
+) -> Forecast:
     """Say what :func:`predict_table` would do.
 
     Parameters
     ----------
-    folder, data, store, device
+    folder, data, store, device, trust_remote_code
         As there.
 
     Returns
     -------
     Forecast
     """
-    estimator = load(folder, store=store, device=device, progress=False)
+    estimator = load(folder, store=store, device=device, progress=False, trust_remote_code=trust_remote_code)
     embedder: TextEmbedder = estimator.embedder_
     return embedder.forecast(embedder.render(read_table(data)))

@@ -32,7 +32,9 @@ class Check:
     message: str
 
 
-def doctor(backbone: str = "minilm", *, store: Any = "default", device: str = "auto") -> dict[str, Any]:
+def doctor(
+    backbone: str = "minilm", *, store: Any = "default", device: str = "auto", trust_remote_code: str | None = None
+) -> dict[str, Any]:
     """Check packages, processor, backbone and store.
 
     Parameters
@@ -40,13 +42,18 @@ def doctor(backbone: str = "minilm", *, store: Any = "default", device: str = "a
     backbone : str, default="minilm"
     store : str, path or None, default="default"
     device : str, default="auto"
+    trust_remote_code : str, optional
 
     Returns
     -------
     dict
         ``ok`` (no problem found), ``versions`` and ``checks``: a list of ``{"name", "outcome", "message"}``.
     """
-    checks = [_processor(), *_backbone(backbone, device), *([] if store is None else [_store(store)])]
+    checks = [
+        _processor(),
+        *_backbone(BackboneSpec(backbone, device=device, trust_remote_code=trust_remote_code)),
+        *([] if store is None else [_store(store)]),
+    ]
     return {
         "ok": all(check.outcome != "problem" for check in checks),
         "versions": {"frostline": __version__, "python": platform.python_version(), **_versions()},
@@ -71,20 +78,20 @@ def _processor() -> Check:
     )
 
 
-def _backbone(name: str, device: str) -> list[Check]:
+def _backbone(spec: BackboneSpec) -> list[Check]:
     try:
-        found: Any = resolve(BackboneSpec(name, device=device))
+        found: Any = resolve(spec)
         layers: list[Any] = [*range(found.n_layers), "final"]
         ids = found.tokenize(_TEXTS, found.max_length).ids
         together = found.forward(ids, [Tap(layer) for layer in layers])
         alone = np.concatenate([found.forward([one], [Tap(layer) for layer in layers]) for one in ids])
     except FrostlineError as error:
-        return [Check(f"backbone {name}", "problem", str(error).replace("\n", " "))]
+        return [Check(f"backbone {spec.name}", "problem", str(error).replace("\n", " "))]
     report = found.runner_report
     spread = float(np.abs(together - alone).max() / max(1.0, float(np.abs(alone).max())))
     size = f"{found.n_layers} blocks, width {found.dim}, window {found.max_length} tokens"
     return [
-        Check(f"backbone {name}", "ok" if np.isfinite(together).all() else "problem", size),
+        Check(f"backbone {spec.name}", "ok" if np.isfinite(together).all() else "problem", size),
         Check("path", "ok" if report.path == "packed" else "tip", _path(report)),
         Check(
             "padding",

@@ -88,6 +88,7 @@ def build_embedder(options: EmbedOptions, inputs: InputOptions) -> TextEmbedder:
         store=options.store,
         progress=options.progress,
         number_format=inputs.number_format,
+        trust_remote_code=options.trust_remote_code,
     )
 
 

@@ -45,7 +45,7 @@ class EmbedOptions:
 
     Parameters
     ----------
-    backbone, layers, pooling, fusion, max_length, overflow, precision, device, store, progress
+    backbone, layers, pooling, fusion, max_length, overflow, precision, device, store, progress, trust_remote_code
         As for :class:`frostline.TextEmbedder`, with its defaults.
     """
 
@@ -59,6 +59,7 @@ class EmbedOptions:
     device: str = "auto"
     store: Any = "default"
     progress: Any = "auto"
+    trust_remote_code: str | None = None
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ _KEYS = {
     "format", "files", "kind", "frostline", "params", "embedder", "layers", "backbone", "input", "head", "classes",
     "intervals", "n_train", "target", "cv_metrics",
 }  # fmt: skip
-_RUN_TIME = ("store", "device", "progress")  # of this machine, not of the model
+_RUN_TIME = ("store", "device", "progress", "trust_remote_code")  # of this machine and its user, not of the model
 
 
 def save_estimator(estimator: TextEstimator, folder: str | Path, report: FitReport | None) -> None:
@@ -92,7 +92,14 @@ def save_estimator(estimator: TextEstimator, folder: str | Path, report: FitRepo
     write_folder(folder, manifest, {_HEAD_FILE: tensors}, texts)
 
 
-def load(folder: str | Path, *, store: Any = "default", device: str = "auto", progress: Any = "auto") -> TextEstimator:
+def load(
+    folder: str | Path,
+    *,
+    store: Any = "default",
+    device: str = "auto",
+    progress: Any = "auto",
+    trust_remote_code: str | None = None,
+) -> TextEstimator:
     """Load a saved predictor.
 
     Parameters
@@ -104,6 +111,8 @@ def load(folder: str | Path, *, store: Any = "default", device: str = "auto", pr
     device : str, default="auto"
         Where the backbone runs.
     progress : "auto" or bool, default="auto"
+    trust_remote_code : str, default=None
+        Name of the backbone, where it brings Python code that may run. An artifact never allows it by itself.
 
     Returns
     -------
@@ -113,7 +122,7 @@ def load(folder: str | Path, *, store: Any = "default", device: str = "auto", pr
     Raises
     ------
     ArtifactError
-        No artifact, not whole, edited, or of another version.
+        No artifact, not whole, edited, of another version, or of a backbone whose code is not allowed.
     """
     manifest, tensors = read_folder(folder)
     where = f"{folder}/frostline.json"
@@ -122,7 +131,9 @@ def load(folder: str | Path, *, store: Any = "default", device: str = "auto", pr
         raise ArtifactError(f"{where} holds a {manifest['kind']!r}; allowed: {', '.join(_KINDS)}.")
     check_keys(manifest["params"], {"features", "seed", "head"}, f"{where}: params")
     check_keys(manifest["embedder"], set(TextEmbedder().get_params()) - set(_RUN_TIME), f"{where}: embedder")
-    embedder = TextEmbedder(**manifest["embedder"], store=store, device=device, progress=progress)
+    _check_trust(manifest, trust_remote_code, str(folder))
+    run_time = {"store": store, "device": device, "progress": progress, "trust_remote_code": trust_remote_code}
+    embedder = TextEmbedder(**manifest["embedder"], **run_time)
     arrays = dict(tensors[_HEAD_FILE])
     residuals = {name.partition(".")[2]: arrays.pop(name) for name in list(arrays) if name.startswith("intervals.")}
     head = _unpack_head(manifest["head"], arrays)
@@ -135,6 +146,16 @@ def load(folder: str | Path, *, store: Any = "default", device: str = "auto", pr
         params = manifest["intervals"]
         estimator.intervals_ = None if params is None else ResidualIntervals.from_state(params, residuals)
     return estimator
+
+
+def _check_trust(manifest: dict[str, Any], trusted: str | None, folder: str) -> None:
+    """A backbone with code of its own is known by the digest of that code."""
+    name = manifest["embedder"]["backbone"]
+    if "code" in manifest["backbone"] and trusted is None:
+        raise ArtifactError(
+            f"{folder} was fitted on the backbone {name!r}, which runs Python code of its own; nothing allows that here.",
+            hint=f"read that code first, then pass --trust-remote-code {name} (Python: trust_remote_code={name!r})",
+        )
 
 
 def _restore(estimator: TextEstimator, manifest: dict[str, Any], head: Any) -> None:
