@@ -301,6 +301,34 @@ class LayerScore:
 
 
 @dataclass(frozen=True)
+class CandidateScore:
+    """One of the choices that were compared on the training rows.
+
+    Attributes
+    ----------
+    name : str
+    score, std : float or None
+        Out-of-fold accuracy or R2 and its standard error; None where it was not tried.
+    loss : float or None
+        Out-of-fold log loss in nats, or squared error over the variance of the target.
+    behind, behind_std : float or None
+        Mean paired difference in loss to the best one, and its standard error.
+    seconds : float
+    note : str
+        ``"chosen"``, why it was not tried, or nothing.
+    """
+
+    name: str
+    score: float | None = None
+    std: float | None = None
+    loss: float | None = None
+    behind: float | None = None
+    behind_std: float | None = None
+    seconds: float = 0.0
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class FitReport:
     """All that a report on a trained predictor shows; plain values, so that text, JSON and HTML say the same.
 
@@ -328,6 +356,8 @@ class FitReport:
         embed, fit, total.
     layer_scores : list of LayerScore
         Score of each layer alone, by cross-validation on training rows; `layer_metric` names the score.
+    candidates : list of CandidateScore
+        What was compared to choose layers, fusion and features.
     labels, confusion
         Class labels as text, and counts of shape (n_classes, n_classes), rows = true class; classification only.
     reliability
@@ -354,6 +384,7 @@ class FitReport:
     seconds: dict[str, float] = field(default_factory=dict)
     layer_scores: list[LayerScore] = field(default_factory=list)
     layer_metric: str = ""
+    candidates: list[CandidateScore] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
     confusion: IntArray | None = None
     reliability: list[tuple[float, float, int]] = field(default_factory=list)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,7 +16,8 @@ from frostline._progress import check_progress
 from frostline.backbones import check_pooling, resolve, resolve_layers, service_taps
 from frostline.contracts import FUSIONS, Backbone, BackboneSpec, EmbedStats, Layer, Recipe, Tap
 from frostline.errors import UserError, nearest
-from frostline.extraction import Extractor, Features, Forecast
+from frostline.extraction import Extractor
+from frostline.features import Features, Forecast, PlainTexts
 from frostline.numerics.fusion import fuse
 from frostline.store import Store
 from frostline.tables import conform, count_cuts, pick_columns, render_rows, to_rows
@@ -42,18 +43,28 @@ class Rendered:
         cut = self.table.take(rows)
         return count_cuts(cut, found.read[rows], template=self.template, number_format=self.number_format)
 
+    def through(self, extractor: Extractor | PlainTexts) -> Features:
+        """Embed the rows; cuts are counted by column."""
+        features = extractor(self.texts)
+        return replace(features, stats=replace(features.stats, truncated_columns=self.cut_columns(features)))
+
+    def forecast(self, extractor: Extractor | PlainTexts) -> Forecast:
+        """Say what :meth:`through` would do."""
+        forecast = extractor.forecast(self.texts)
+        return replace(forecast, stats=replace(forecast.stats, truncated_columns=self.cut_columns(forecast)))
+
 
 class RowStream:
     """Windows of rendered rows on their way through an extractor, in memory that does not grow with their number.
 
     Parameters
     ----------
-    extractor : Extractor
+    extractor : Extractor or PlainTexts
     windows : iterable of Rendered
         Best of :data:`frostline.backbones.WINDOW_ROWS` rows each.
     """
 
-    def __init__(self, extractor: Extractor, windows: Iterable[Rendered]) -> None:
+    def __init__(self, extractor: Extractor | PlainTexts, windows: Iterable[Rendered]) -> None:
         self._waiting: deque[Rendered] = deque()
         self._columns = EmbedStats()
         self._stream = extractor.stream(self._texts(windows))
@@ -194,19 +205,7 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def features(self, X: Any) -> Features:
         """Embed and say what was done: vectors of each layer, digests, truncation, counts."""
-        return self.extract(self.render(X))
-
-    def extract(self, rendered: Rendered) -> Features:
-        """Embed rendered rows; cuts are counted by column."""
-        features = self.extractor()(rendered.texts)
-        stats = replace(features.stats, truncated_columns=rendered.cut_columns(features))
-        return replace(features, stats=stats)
-
-    def forecast(self, rendered: Rendered) -> Forecast:
-        """Say what :meth:`extract` would do."""
-        forecast = self.extractor().forecast(rendered.texts)
-        stats = replace(forecast.stats, truncated_columns=rendered.cut_columns(forecast))
-        return replace(forecast, stats=stats)
+        return self.render(X).through(self.extractor())
 
     def fuse(self, features: Features) -> NDArray[np.float32]:
         """Join the layers of `features` into shape (n_samples, n_features)."""
@@ -217,14 +216,20 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Turn rows into the strings that the backbone reads."""
         return read_input(self, X, self.template, self.number_format)
 
-    def extractor(self) -> Extractor:
-        """The backbone, its taps and the store, ready to run; every parameter is checked here."""
+    def extractor(self, taps: Sequence[Tap] | None = None) -> Extractor:
+        """The backbone, its taps and the store, ready to run; every parameter is checked here.
+
+        Parameters
+        ----------
+        taps : sequence of Tap, optional
+            Others than those of `layers` and `pooling`.
+        """
         self._check_fusion()
         check_progress(self.progress)
-        backbone, taps, prompt = self._taps()
+        backbone, own, prompt = self._taps()
         return Extractor(
             backbone,
-            taps,
+            own if taps is None else taps,
             max_length=self.max_length,
             overflow=self.overflow,
             prompt=prompt,

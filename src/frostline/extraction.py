@@ -27,66 +27,13 @@ from frostline.backbones import (
 from frostline.backbones.windows import join_windows, text_keys, windows_per_row
 from frostline.contracts import Backbone, EmbedStats, FeatureSpec, IntArray, KeyArray, Tap, Tokens, VectorStore
 from frostline.errors import UserError, nearest
+from frostline.features import Features, Forecast
 from frostline.store import MemoryStore, keys_of
 
-__all__ = ["OVERFLOWS", "ExtractionStream", "Extractor", "Features", "Forecast"]
+__all__ = ["OVERFLOWS", "ExtractionStream", "Extractor"]
 
 OVERFLOWS = ("truncate", "chunk", "error")
 """What happens to a text that outgrows the window: cut and counted; read in several windows; refused."""
-
-
-@dataclass(frozen=True)
-class Features:
-    """What extraction yields for n rows.
-
-    Attributes
-    ----------
-    vectors : float32 array of shape (n, L, D)
-        One vector for each tap.
-    keys : uint64 array of shape (n, 2)
-        Digest of what the model read of each row: rows with equal keys are the same text to it.
-    truncated : bool array of shape (n,)
-        Rows that were cut.
-    read : int array of shape (n, 2)
-        Of each row's text, the first character that was read and the one after the last.
-    stats : EmbedStats
-    """
-
-    vectors: NDArray[np.float32]
-    keys: KeyArray
-    truncated: NDArray[np.bool_]
-    read: IntArray
-    stats: EmbedStats
-
-    def take(self, rows: NDArray[np.intp]) -> Features:
-        """Features of some of the rows; `stats` still describes the whole job."""
-        return Features(self.vectors[rows], self.keys[rows], self.truncated[rows], self.read[rows], self.stats)
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """What an extraction would do, without running it on more than a sample.
-
-    Attributes
-    ----------
-    stats : EmbedStats
-        With `n_embedded` = texts that the store lacks and `seconds` = the estimate.
-    bytes : int
-        Estimated growth of the store.
-    truncated, read
-        As in :class:`Features`.
-    n_requests : int or None
-        Requests to the service; None where the backbone runs here.
-    n_billed : int
-        Estimated tokens of those requests. Nothing is timed then: `seconds` is 0.
-    """
-
-    stats: EmbedStats
-    bytes: int
-    truncated: NDArray[np.bool_]
-    read: IntArray
-    n_requests: int | None = None
-    n_billed: int = 0
 
 
 @dataclass(frozen=True)
@@ -145,7 +92,7 @@ class Extractor:
                 hint=nearest(str(overflow), OVERFLOWS) or None,
             )
         self.backbone = backbone
-        self.taps = list(taps)
+        self.taps = tuple(taps)
         self.specs = [FeatureSpec.of(backbone, tap) for tap in self.taps]
         check_service_window(backbone, max_length, overflow)
         self.max_length = _check_window(backbone, max_length)
@@ -182,7 +129,7 @@ class Extractor:
                 found.truncated,
                 found.read,
             )
-        return Features(vectors, keys, truncated, read, stream.stats())
+        return Features(vectors, keys, truncated, read, texts, self.taps, stream.stats())
 
     def stream(self, windows: Iterable[Sequence[str]], total: int | None = None) -> ExtractionStream:
         """Embed windows of rows one after another, in memory that does not grow with their number.
@@ -347,7 +294,9 @@ class ExtractionStream:
                 now = time.perf_counter()
                 done = EmbedStats(n_rows=len(texts), n_embedded=n_run, n_truncated=n_cut, seconds=now - began)
                 self._stats.add(done)
-                yield Features(vectors, window.row_keys, window.row_truncated, window.row_read, done)
+                yield Features(
+                    vectors, window.row_keys, window.row_truncated, window.row_read, texts, extractor.taps, done
+                )
                 began = time.perf_counter()
 
     def stats(self) -> EmbedStats:

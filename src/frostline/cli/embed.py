@@ -27,8 +27,8 @@ def embed(
     number_format: o.NumberFormat = "plain",
     backbone: o.Backbone = "minilm",
     layers: o.Layers = None,
-    pooling: o.Pooling = "recipe",
-    fusion: o.Fusion = "concat",
+    pooling: o.Pooling = None,
+    fusion: o.Fusion = None,
     max_length: o.MaxLength = None,
     overflow: o.Overflow = "truncate",
     precision: o.Precision = "exact",
@@ -46,7 +46,7 @@ def embed(
     job: dict[str, Any] = {
         "inputs": frostline.InputOptions(text, template, o.split(columns), id, number_format),
         "embedding": frostline.EmbedOptions(
-            backbone, list(o.split(layers)) or "final", pooling, fusion, max_length, overflow, precision, device,
+            backbone, list(o.split(layers)) or None, pooling, fusion, max_length, overflow, precision, device,
             o.store_of(store, no_store), not quiet, trust_remote_code,
         ),
     }  # fmt: skip

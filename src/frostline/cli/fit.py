@@ -24,8 +24,10 @@ def fit(
         str | None, typer.Option("--group", metavar="C", help="Values of this column are never split.")
     ] = None,
     task: Annotated[str, typer.Option("--task", metavar="T", help="auto, classification, regression.")] = "auto",
-    head: Annotated[str, typer.Option("--head", metavar="H", help="linear, mlp.")] = "linear",
-    features: Annotated[str, typer.Option("--features", metavar="F", help="embedding.")] = "embedding",
+    head: Annotated[str, typer.Option("--head", metavar="H", help="auto, linear, mlp.")] = "auto",
+    features: Annotated[
+        str, typer.Option("--features", metavar="F", help="auto, embedding, tfidf (no backbone), both.")
+    ] = "auto",
     seed: Annotated[int, typer.Option("--seed", metavar="N")] = 0,
     on_overlap: Annotated[
         str, typer.Option("--on-overlap", metavar="O", help="Test rows seen in training: report, error.")
@@ -37,8 +39,8 @@ def fit(
     number_format: o.NumberFormat = "plain",
     backbone: o.Backbone = "minilm",
     layers: o.Layers = None,
-    pooling: o.Pooling = "recipe",
-    fusion: o.Fusion = "concat",
+    pooling: o.Pooling = None,
+    fusion: o.Fusion = None,
     max_length: o.MaxLength = None,
     overflow: o.Overflow = "truncate",
     precision: o.Precision = "exact",
@@ -59,7 +61,7 @@ def fit(
         ),
         "inputs": frostline.InputOptions(text, template, o.split(columns), id, number_format),
         "embedding": frostline.EmbedOptions(
-            backbone, list(o.split(layers)) or "final", pooling, fusion, max_length, overflow, precision, device,
+            backbone, list(o.split(layers)) or None, pooling, fusion, max_length, overflow, precision, device,
             o.store_of(store, no_store), not quiet, trust_remote_code,
         ),
     }  # fmt: skip

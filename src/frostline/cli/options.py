@@ -59,15 +59,21 @@ Backbone = Annotated[
 ]
 Layers = Annotated[
     list[str] | None,
-    typer.Option("--layers", metavar="L", help="0..n, -1 = last, final, all; repeat, or a,b. [default: final]"),
-]
-Pooling = Annotated[
-    str,
     typer.Option(
-        "--pooling", metavar="P", help="recipe, recipe:PROMPT, mean, max, first_token, last_token, weighted_mean."
+        "--layers", metavar="L", help="0..n, -1 = last, final, all; repeat, or a,b. [default: final; fit: auto]"
     ),
 ]
-Fusion = Annotated[str, typer.Option("--fusion", metavar="F", help="concat, mean, max.")]
+Pooling = Annotated[
+    str | None,
+    typer.Option(
+        "--pooling",
+        metavar="P",
+        help="recipe, recipe:PROMPT, mean, max, first_token, last_token, weighted_mean. [fit: auto]",
+    ),
+]
+Fusion = Annotated[
+    str | None, typer.Option("--fusion", metavar="F", help="concat, mean, max. [default: concat; fit: auto]")
+]
 MaxLength = Annotated[
     int | None, typer.Option("--max-length", metavar="N", help="Window in tokens. [default: the model's]")
 ]

@@ -14,7 +14,7 @@ from frostline.engines.inputs import target_values
 from frostline.engines.scores import LEVEL, judge
 from frostline.errors import ArtifactError, UserError
 from frostline.estimators import TextClassifier, TextRegressor, load
-from frostline.extraction import Features, Forecast
+from frostline.features import Features, Forecast
 from frostline.tables import PREDICTION_ENDINGS, check_output, iter_tables, prediction_writer, read_table
 
 __all__ = ["evaluate_table", "forecast_predict", "predict_table"]
@@ -64,10 +64,9 @@ def predict_table(
         raise UserError(f"--proba: {folder} predicts numbers or has a head without probabilities.", hint="leave it out")
     if interval is not None and not isinstance(estimator, TextRegressor):
         raise UserError(f"--interval: {folder} is a classifier; intervals are for numbers.", hint="use --proba")
-    estimator.check_backbone()
     embedder: TextEmbedder = estimator.embedder_
     windows = (embedder.render(table) for table in iter_tables(data, WINDOW_ROWS))
-    stream = RowStream(embedder.extractor(), windows)
+    stream = RowStream(estimator.extractor(), windows)
     with prediction_writer(out) as write:
         for features in stream:
             write(_columns(estimator, features, proba, interval))
@@ -170,4 +169,4 @@ def forecast_predict(
     """
     estimator = load(folder, store=store, device=device, progress=False, trust_remote_code=trust_remote_code)
     embedder: TextEmbedder = estimator.embedder_
-    return embedder.forecast(embedder.render(read_table(data)))
+    return embedder.render(read_table(data)).forecast(estimator.extractor())

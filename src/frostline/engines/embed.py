@@ -13,7 +13,7 @@ from frostline.contracts import EmbedStats
 from frostline.embedder import Rendered, RowStream
 from frostline.engines.inputs import build_embedder, column_values, input_columns
 from frostline.engines.options import EmbedOptions, InputOptions
-from frostline.extraction import Forecast
+from frostline.features import Forecast
 from frostline.tables import VECTOR_ENDINGS, check_output, iter_tables, pick_columns, read_table, vector_writer
 
 __all__ = ["embed_table", "forecast_embed"]
@@ -90,4 +90,4 @@ def forecast_embed(
     """
     inputs = inputs or InputOptions()
     embedder = build_embedder(embedding or EmbedOptions(), inputs)
-    return embedder.forecast(embedder.render(_input_table(read_table(data), inputs)))
+    return embedder.render(_input_table(read_table(data), inputs)).forecast(embedder.extractor())

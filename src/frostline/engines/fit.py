@@ -23,7 +23,7 @@ from frostline.engines.scores import Judgement, judge, judge_folds, layer_scores
 from frostline.errors import UserError
 from frostline.estimators import TextClassifier, TextRegressor
 from frostline.estimators.saving import describe_choice
-from frostline.extraction import Features, Forecast
+from frostline.features import Features, Forecast
 from frostline.reports import to_json, to_text
 from frostline.splits import overlap
 
@@ -90,9 +90,9 @@ def fit_table(
     began = time.perf_counter()
     job = _Job.prepare(train, options, inputs or InputOptions(), embedding or EmbedOptions())
     check_place(Path(out).expanduser())
-    features = job.embedder.extract(job.rendered)
-    judgement = job.judge(features)
-    estimator = job.final_estimator(features)
+    features = job.extract()
+    judgement, judged = job.judge(features)
+    estimator = job.final_estimator(features, judged)
     estimator.target_ = options.target
     report = job.report(estimator, features, judgement, began)
     estimator.save(out, report)
@@ -118,7 +118,7 @@ def forecast_fit(
     Forecast
     """
     job = _Job.prepare(train, options, inputs or InputOptions(), embedding or EmbedOptions())
-    return job.embedder.forecast(job.rendered)
+    return job.rendered.forecast(job.blank().training_extractor())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +137,7 @@ class _Job:
     @classmethod
     def prepare(cls, train: str | Path, options: FitOptions, inputs: InputOptions, embedding: EmbedOptions) -> _Job:
         rows = read_rows(train, options, inputs)
-        embedder = build_embedder(embedding, inputs)
+        embedder = build_embedder(embedding, inputs, chooses=True)
         cls._new(rows, options, embedder).check_target(rows.y, len(rows.y))
         rendered = embedder.render(rows.table)
         texts = rendered.texts
@@ -160,14 +160,22 @@ class _Job:
         estimator.check_params()
         return estimator
 
-    def fitted(self, features: Features, rows: NDArray[np.intp]) -> TextClassifier | TextRegressor:
-        """Train on some of the rows, whose features are there already."""
+    def blank(self) -> TextClassifier | TextRegressor:
+        """An estimator that knows its columns and is not fitted."""
         estimator = self._new(self.rows, self.options, self.embedder)
         estimator.prepare(self.rows.table)
-        return estimator.fit_features(features.take(rows), self.rows.y[rows], self.groups[rows])
+        return estimator
 
-    def judge(self, features: Features) -> Judgement:
-        """Score on the test part, or on each fold in turn."""
+    def extract(self) -> Features:
+        """Everything that the fit may choose from, in one pass."""
+        return self.rendered.through(self.blank().training_extractor())
+
+    def fitted(self, features: Features, rows: NDArray[np.intp]) -> TextClassifier | TextRegressor:
+        """Train on some of the rows, whose features are there already."""
+        return self.blank().fit_features(features.take(rows), self.rows.y[rows], self.groups[rows])
+
+    def judge(self, features: Features) -> tuple[Judgement, TextClassifier | TextRegressor]:
+        """Score on the test part, or on each fold in turn; with the last estimator that was scored."""
         found = []
         for train, test in self.folds:
             estimator = self.fitted(features, train)
@@ -184,12 +192,15 @@ class _Job:
                 groups=self.groups[train],
             )
             found.append(judge(estimator, features.take(test), self.rows.y[test], shared, baselines))
-        return judge_folds(found)
+        return judge_folds(found), estimator
 
-    def final_estimator(self, features: Features) -> TextClassifier | TextRegressor:
-        """Train the model that is saved: on the training part, with refit or cross-validation on all rows."""
-        everything = self.options.refit or self.options.cv is not None
-        return self.fitted(features, np.arange(len(self.rows.y)) if everything else self.folds[0][0])
+    def final_estimator(
+        self, features: Features, judged: TextClassifier | TextRegressor
+    ) -> TextClassifier | TextRegressor:
+        """The model that is saved: the one that was judged, with refit or cross-validation one trained on all rows."""
+        if self.options.refit or self.options.cv is not None:
+            return self.fitted(features, np.arange(len(self.rows.y)))
+        return judged
 
     def report(
         self, estimator: TextClassifier | TextRegressor, features: Features, judgement: Judgement, began: float
@@ -199,7 +210,6 @@ class _Job:
         scores, metric = layer_scores(
             self.rows.task,
             features.take(train),
-            estimator.layers_,
             self.rows.y[train],
             self.groups[train],
             self.options.seed,
@@ -218,6 +228,7 @@ class _Job:
             seconds={"embed": features.stats.seconds, "fit": total - features.stats.seconds, "total": total},
             layer_scores=[LayerScore(str(layer), score, std) for layer, score, std in scores],
             layer_metric=metric,
+            candidates=estimator.selection_,
             notes=self._notes(features.stats),
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             version=__version__,

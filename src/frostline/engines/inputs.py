@@ -73,13 +73,21 @@ def template_fields(template: str) -> list[str]:
     return list(dict.fromkeys(fields))
 
 
-def build_embedder(options: EmbedOptions, inputs: InputOptions) -> TextEmbedder:
-    """Make the embedder of a job; ``--columns`` means JSON with names even for a single column."""
+def build_embedder(options: EmbedOptions, inputs: InputOptions, *, chooses: bool = False) -> TextEmbedder:
+    """Make the embedder of a job; ``--columns`` means JSON with names even for a single column.
+
+    Parameters
+    ----------
+    options : EmbedOptions
+    inputs : InputOptions
+    chooses : bool
+        Whether layers, pooling and fusion that are not given are left to an estimator.
+    """
+    given = {"layers": options.layers, "pooling": options.pooling, "fusion": options.fusion}
+    default = dict.fromkeys(given, "auto") if chooses else {}
     return TextEmbedder(
         options.backbone,
-        layers=options.layers,
-        pooling=options.pooling,
-        fusion=options.fusion,
+        **{**default, **{name: value for name, value in given.items() if value is not None}},
         template=inputs.template or ("json" if inputs.columns else None),
         max_length=options.max_length,
         overflow=options.overflow,

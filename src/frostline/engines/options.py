@@ -47,12 +47,15 @@ class EmbedOptions:
     ----------
     backbone, layers, pooling, fusion, max_length, overflow, precision, device, store, progress, trust_remote_code
         As for :class:`frostline.TextEmbedder`, with its defaults.
+    layers, pooling, fusion : optional
+        None = what the job does by default: a fit chooses (``"auto"``), embedding takes the final layer, the model's own
+        recipe and concatenation.
     """
 
     backbone: str = "minilm"
-    layers: Any = "final"
-    pooling: str = "recipe"
-    fusion: str = "concat"
+    layers: Any = None
+    pooling: str | None = None
+    fusion: str | None = None
     max_length: int | None = None
     overflow: str = "truncate"
     precision: str = "exact"
@@ -81,8 +84,8 @@ class FitOptions:
     group : str, optional
         Column whose values are never split between training and test.
     task : {"auto", "classification", "regression"}, default="auto"
-    head : str or estimator, default="linear"
-    features : str, default="embedding"
+    head : str or estimator, default="auto"
+    features : {"auto", "embedding", "tfidf", "both"}, default="auto"
     seed : int, default=0
     on_overlap : {"report", "error"}, default="report"
         What happens when rows of the test file also stand in the training file.
@@ -95,7 +98,7 @@ class FitOptions:
     refit: bool = False
     group: str | None = None
     task: str = "auto"
-    head: Any = "linear"
-    features: str = "embedding"
+    head: Any = "auto"
+    features: str = "auto"
     seed: int = 0
     on_overlap: str = "report"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from frostline.contracts import Layer
 from frostline.estimators import TextClassifier, TextRegressor
-from frostline.extraction import Features
+from frostline.features import Features
 from frostline.heads import fit_head, make_head
 from frostline.numerics.metrics import classification_metrics, confusion, regression_metrics, reliability_bins
 
@@ -124,7 +124,7 @@ def _over(metrics: Sequence[Mapping[str, float]], function: Any) -> dict[str, fl
 
 
 def layer_scores(
-    task: str, features: Features, layers: Sequence[Layer], y: NDArray[Any], groups: NDArray[Any], seed: int
+    task: str, features: Features, y: NDArray[Any], groups: NDArray[Any], seed: int
 ) -> tuple[list[tuple[Layer, float, float]], str]:
     """Score each layer alone by cross-validation of a linear head on training rows.
 
@@ -136,10 +136,10 @@ def layer_scores(
     """
     found = []
     codes = np.unique(y, return_inverse=True)[1] if task == "classification" else y.astype(np.float64)
-    for i, layer in enumerate(layers):
+    for i, tap in enumerate(features.taps):
         head = make_head("linear", task, seed)
         fit_head(head, features.vectors[:, i], codes, groups)
-        found.append((layer, *_cv_score(head, task, codes, groups)))
+        found.append((tap.layer, *_cv_score(head, task, codes, groups)))
     return found, "accuracy" if task == "classification" else "r2"
 
 

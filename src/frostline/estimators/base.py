@@ -12,11 +12,14 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from frostline.backbones import same_model
-from frostline.contracts import Backbone, FitReport
+from frostline.contracts import Backbone, CandidateScore, FitReport, Layer
 from frostline.embedder import Rendered, TextEmbedder, remember_columns, text_tags
 from frostline.errors import ArtifactError, UserError, nearest
-from frostline.extraction import Features
-from frostline.heads import fit_head, make_head
+from frostline.estimators.arms import Arm, Fitted, candidates_of, learn, whole_embedder
+from frostline.extraction import Extractor
+from frostline.features import Features, PlainTexts
+from frostline.heads import LogPool, SumPool, make_head
+from frostline.selection import Candidate, union
 from frostline.splits import group_ids
 
 if TYPE_CHECKING:
@@ -24,8 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FEATURES", "TextEstimator"]
 
-FEATURES = ("embedding",)
-"""What a head may learn on."""
+FEATURES = ("auto", "embedding", "tfidf", "both")
+"""What is learnt on: the backbone's vectors, TF-IDF of the same text, both, or what cross-validation favors."""
 
 
 class TextEstimator(BaseEstimator):  # type: ignore[misc]
@@ -36,16 +39,20 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
     """
 
     _task: str
+    arms_: list[Arm]
+    pool_: LogPool | SumPool | None
+    layers_: list[Layer]
+    selection_: list[CandidateScore]
 
     def __init__(
         self,
         backbone: str = "minilm",
         *,
-        layers: Any = "final",
-        pooling: str = "recipe",
-        fusion: str = "concat",
-        features: str = "embedding",
-        head: Any = "linear",
+        layers: Any = "auto",
+        pooling: str = "auto",
+        fusion: str = "auto",
+        features: str = "auto",
+        head: Any = "auto",
         embedder: TextEmbedder | None = None,
         seed: int = 0,
     ) -> None:
@@ -80,7 +87,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         """
         rendered = self.prepare(X)
         y = self.check_target(y, rendered.table.num_rows)
-        return self.fit_features(self.embedder_.extract(rendered), y, groups)
+        return self.fit_features(rendered.through(self.training_extractor()), y, groups)
 
     def prepare(self, X: Any) -> Rendered:
         """Check the parameters, remember the input's columns and render the rows; nothing runs yet."""
@@ -93,8 +100,15 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
             raise UserError("There are no rows to fit on.")
         return rendered
 
+    def training_extractor(self) -> Extractor | PlainTexts:
+        """What reads, in one pass, everything that a fit may choose from; after :meth:`prepare`."""
+        if self.features == "tfidf":
+            return PlainTexts()
+        embedder = whole_embedder(self.embedder_)
+        return embedder.extractor(union(self._candidates(embedder.extractor())))
+
     def fit_features(self, features: Features, y: Any, groups: Any = None) -> Self:
-        """Train the head on features that were extracted before, by the embedder of :meth:`prepare`.
+        """Train on features that were extracted before, by the :meth:`training_extractor`.
 
         Parameters
         ----------
@@ -102,44 +116,83 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         y : array of shape (n_samples,)
         groups : array of shape (n_samples,), optional
         """
-        y = self.check_target(y, len(features.vectors))
+        y = self.check_target(y, len(features.texts))
         if groups is not None and len(groups) != len(y):
             raise UserError(f"groups has {len(groups)} entries, but there are {len(y)} rows.")
-        extractor = self.embedder_.extractor()
-        self.backbone_ = describe_backbone(extractor.backbone)
-        self.layers_ = [tap.layer for tap in extractor.taps]
+        keys = [features.keys[:, 0].tolist(), *([list(groups)] if groups is not None else [])]
+        embedder = whole_embedder(self.embedder_)
+        extractor = None if self.features == "tfidf" else embedder.extractor()
+        fitted = learn(
+            self._task,
+            [] if extractor is None else self._candidates(extractor),
+            features,
+            self._targets(y),
+            group_ids(*keys),
+            kinds=self.features,
+            head=self.head,
+            n_layers=0 if extractor is None else extractor.backbone.n_layers,
+            seed=int(self.seed),
+        )
         self.n_train_ = len(y)
         self.target_: str | None = None  # the column's name, where a job on a table knows it
-        keys = [features.keys[:, 0].tolist(), *([list(groups)] if groups is not None else [])]
-        self._fit_head(self.embedder_.fuse(features), y, group_ids(*keys))
+        self._keep(fitted, embedder, extractor)
+        self._judge_held_out(fitted, self._targets(y))
         return self
 
+    @property
+    def head_(self) -> Any:
+        """The trained head on the backbone's vectors; where the backbone was left out, that on words."""
+        check_is_fitted(self, "arms_")
+        return self.arms_[0].head
+
+    @property
+    def reads_backbone_(self) -> bool:
+        """Whether predictions need the backbone at all."""
+        check_is_fitted(self, "arms_")
+        return self.arms_[0].candidate is not None
+
     def embed(self, X: Any) -> NDArray[np.float32]:
-        """The fused features that the head reads, shape (n_samples, n_features)."""
-        return self.embedder_.fuse(self.extract(X))
+        """The fused vectors that the head reads, shape (n_samples, n_features); width 0 where it reads words only."""
+        features = self.extract(X)
+        candidate = self.arms_[0].candidate
+        return np.empty((len(features.texts), 0), np.float32) if candidate is None else candidate.features(features)
 
     def extract(self, X: Any) -> Features:
-        """Vectors of each layer, digests, truncation and counts, by the backbone of the fit.
+        """What predictions are made from: vectors by the backbone of the fit, texts, truncation and counts.
 
         Raises
         ------
         ArtifactError
             The backbone found now is not the one of the fit.
         """
-        self.check_backbone()
-        return self.embedder_.features(X)
+        return self.embedder_.render(X).through(self.extractor())
 
-    def check_backbone(self) -> None:
-        """Make sure that the backbone found now is the one of the fit.
+    def extractor(self) -> Extractor | PlainTexts:
+        """What reads rows for predictions.
 
         Raises
         ------
         ArtifactError
-            It is another.
+            The backbone found now is not the one of the fit.
         """
-        check_is_fitted(self, "head_")
+        if not self.reads_backbone_:
+            return PlainTexts()
         extractor = self.embedder_.extractor()
-        check_backbone(self.backbone_, describe_backbone(extractor.backbone), self.embedder_.backbone)
+        check_backbone(self.backbone_ or {}, describe_backbone(extractor.backbone), self.embedder_.backbone)
+        return extractor
+
+    def _candidates(self, extractor: Extractor) -> list[Candidate]:
+        return candidates_of(self.embedder_, extractor, several_layers=False)
+
+    def _keep(self, fitted: Fitted, embedder: TextEmbedder, extractor: Extractor | None) -> None:
+        """Remember what was learnt; from now on the embedder reads what was chosen and nothing else."""
+        self.arms_, self.pool_, self.selection_ = fitted.arms, fitted.pool, fitted.table
+        candidate = self.arms_[0].candidate
+        self.layers_ = [] if candidate is None else candidate.layers
+        self.backbone_ = None if extractor is None else describe_backbone(extractor.backbone)
+        if candidate is not None:
+            embedder.set_params(layers=candidate.layers, pooling=candidate.pooling, fusion=candidate.fusion)
+        self.embedder_ = embedder
 
     def save(self, folder: str | Path, report: FitReport | None = None) -> None:
         """Write the artifact folder: specification, head, card and report; never the backbone.
@@ -152,7 +205,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         """
         from frostline.estimators.saving import save_estimator
 
-        check_is_fitted(self, "head_")
+        check_is_fitted(self, "arms_")
         save_estimator(self, folder, report)
 
     def check_target(self, y: Any, n_rows: int) -> NDArray[Any]:
@@ -165,16 +218,16 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         """
         raise NotImplementedError
 
-    def _fit_head(self, Z: NDArray[np.float32], y: NDArray[Any], groups: NDArray[Any]) -> None:
+    def _targets(self, y: NDArray[Any]) -> NDArray[Any]:
+        """Targets as heads see them."""
+        raise NotImplementedError
+
+    def _judge_held_out(self, fitted: Fitted, y: NDArray[Any]) -> None:
+        """Score what was predicted for training rows that were held out."""
         raise NotImplementedError
 
     def _new_head(self) -> Any:
         return make_head(self.head, self._task, self.seed)
-
-    def _train(self, Z: NDArray[np.float32], y: NDArray[Any], groups: NDArray[Any]) -> Any:
-        head = self._new_head()
-        fit_head(head, Z, y, groups)
-        return head
 
     def _new_embedder(self) -> TextEmbedder:
         if self.embedder is not None:

@@ -12,16 +12,21 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from frostline.errors import UserError
+from frostline.estimators.arms import Fitted
 from frostline.estimators.base import TextEstimator, target_vector
-from frostline.extraction import Features
+from frostline.features import Features
 from frostline.numerics.metrics import classification_metrics
 
 __all__ = ["TextClassifier"]
 
 
 def _head_has_proba(estimator: TextClassifier) -> bool:
-    head = getattr(estimator, "head_", None)
-    return hasattr(estimator._new_head() if head is None else head, "predict_proba")
+    arms = getattr(estimator, "arms_", None)
+    return all(hasattr(arm.head, "predict_proba") for arm in arms) if arms else _new_has_proba(estimator)
+
+
+def _new_has_proba(estimator: TextClassifier) -> bool:
+    return estimator.features == "tfidf" or hasattr(estimator._new_head(), "predict_proba")
 
 
 class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
@@ -81,8 +86,10 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
 
     def predict_features(self, features: Features) -> NDArray[Any]:
         """Predict labels from extracted features."""
-        check_is_fitted(self, "head_")
-        return np.asarray(self.classes_[self.head_.predict(self.embedder_.fuse(features))])
+        check_is_fitted(self, "arms_")
+        if self.pool_ is None:
+            return np.asarray(self.classes_[self.arms_[0].predict(features, proba=False)])
+        return np.asarray(self.classes_[self.proba_features(features).argmax(axis=1)])
 
     @available_if(_head_has_proba)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -102,8 +109,9 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
     @available_if(_head_has_proba)  # type: ignore[untyped-decorator]
     def proba_features(self, features: Features) -> NDArray[np.float64]:
         """Predict class probabilities from extracted features."""
-        check_is_fitted(self, "head_")
-        return np.asarray(self.head_.predict_proba(self.embedder_.fuse(features)))
+        check_is_fitted(self, "arms_")
+        found = [arm.predict(features, proba=True) for arm in self.arms_]
+        return np.asarray(found[0] if self.pool_ is None else self.pool_(found))
 
     def check_target(self, y: Any, n_rows: int) -> NDArray[Any]:
         """Check labels: one a row, none missing, at least two classes.
@@ -127,8 +135,10 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
             )
         return labels
 
-    def _fit_head(self, Z: NDArray[np.float32], y: NDArray[Any], groups: NDArray[Any]) -> None:
+    def _targets(self, y: NDArray[Any]) -> NDArray[Any]:
         self.classes_, codes = np.unique(y, return_inverse=True)
-        self.head_ = self._train(Z, codes, groups)
-        oof = getattr(self.head_, "oof_proba_", None)
-        self.cv_metrics_ = {} if oof is None else classification_metrics(codes, oof, np.arange(len(self.classes_)))
+        return codes
+
+    def _judge_held_out(self, fitted: Fitted, y: NDArray[Any]) -> None:
+        classes = np.arange(len(self.classes_))
+        self.cv_metrics_ = classification_metrics(y[fitted.rows], fitted.oof, classes) if len(fitted.rows) else {}

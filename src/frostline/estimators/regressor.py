@@ -10,9 +10,9 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from frostline.errors import UserError
+from frostline.estimators.arms import Fitted
 from frostline.estimators.base import TextEstimator, target_vector
-from frostline.extraction import Features
-from frostline.heads import oof_predict
+from frostline.features import Features
 from frostline.numerics.metrics import regression_metrics
 from frostline.uncertainty import ResidualIntervals
 
@@ -75,8 +75,9 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
 
     def predict_features(self, features: Features) -> NDArray[np.float64]:
         """Predict from extracted features."""
-        check_is_fitted(self, "head_")
-        return np.asarray(self.head_.predict(self.embedder_.fuse(features)), dtype=np.float64)
+        check_is_fitted(self, "arms_")
+        found = [np.asarray(arm.predict(features, proba=False), dtype=np.float64) for arm in self.arms_]
+        return np.asarray(found[0] if self.pool_ is None else self.pool_(found))
 
     def predict_interval(self, X: Any, level: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Predict an interval that holds the target with probability `level`.
@@ -101,7 +102,7 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         UserError
             There were too few training rows for out-of-fold residuals, or for this level.
         """
-        check_is_fitted(self, "head_")
+        check_is_fitted(self, "arms_")
         if self.intervals_ is None:
             raise UserError(
                 "There were too few training rows to know how far predictions err.", hint="fit on more rows"
@@ -130,8 +131,10 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
             raise UserError(f"Target {row} is {values[row]}: NaN or infinity cannot be learnt.", hint="drop those rows")
         return values
 
-    def _fit_head(self, Z: NDArray[np.float32], y: NDArray[Any], groups: NDArray[Any]) -> None:
-        self.head_ = self._train(Z, y, groups)
-        oof = oof_predict(self.head_, Z, y, groups, cv=5, seed=self.seed)
-        self.intervals_ = None if oof is None else ResidualIntervals.from_oof(y, oof)
-        self.cv_metrics_ = {} if oof is None else regression_metrics(y, oof)
+    def _targets(self, y: NDArray[Any]) -> NDArray[Any]:
+        return y
+
+    def _judge_held_out(self, fitted: Fitted, y: NDArray[Any]) -> None:
+        known = len(fitted.rows) > 0
+        self.intervals_ = ResidualIntervals.from_oof(y[fitted.rows], fitted.oof) if known else None
+        self.cv_metrics_ = regression_metrics(y[fitted.rows], fitted.oof) if known else {}

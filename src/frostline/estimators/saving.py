@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +15,16 @@ from sklearn.base import clone
 from frostline import heads
 from frostline._version import __version__
 from frostline.artifacts import check_keys, read_folder, write_folder
-from frostline.contracts import EmbedStats, FitReport
+from frostline.contracts import EmbedStats, FitReport, Tap
 from frostline.embedder import TextEmbedder
 from frostline.errors import ArtifactError, UserError
+from frostline.estimators.arms import Arm
 from frostline.estimators.classifier import TextClassifier
 from frostline.estimators.foreign import dump_foreign, load_foreign
 from frostline.estimators.regressor import TextRegressor
+from frostline.heads import LogPool, SumPool
 from frostline.reports import to_card, to_html, to_json
+from frostline.selection import Candidate
 from frostline.uncertainty import ResidualIntervals
 
 if TYPE_CHECKING:
@@ -29,10 +33,12 @@ if TYPE_CHECKING:
 __all__ = ["describe_choice", "load", "save_estimator"]
 
 _KINDS: dict[str, type[TextEstimator]] = {"TextClassifier": TextClassifier, "TextRegressor": TextRegressor}
-_HEADS = ("LinearClassifier", "LinearRegressor", "MLPClassifier", "MLPRegressor")
+_HEADS = (
+    "LinearClassifier", "LinearRegressor", "MLPClassifier", "MLPRegressor", "TfidfClassifier", "TfidfRegressor",
+)  # fmt: skip
 _HEAD_FILE = "head.safetensors"
 _KEYS = {
-    "format", "files", "kind", "frostline", "params", "embedder", "layers", "backbone", "input", "head", "classes",
+    "format", "files", "kind", "frostline", "params", "embedder", "taps", "backbone", "input", "arms", "pool", "classes",
     "intervals", "n_train", "target", "cv_metrics",
 }  # fmt: skip
 _RUN_TIME = ("store", "device", "progress", "trust_remote_code")  # of this machine and its user, not of the model
@@ -53,7 +59,9 @@ def save_estimator(estimator: TextEstimator, folder: str | Path, report: FitRepo
     UserError
         The head cannot be written safely, or the place cannot be written.
     """
-    head, tensors = _pack_head(estimator.head_)
+    packed = [_pack_head(arm.head) for arm in estimator.arms_]
+    tensors = {f"{i}.{name}": array for i, (_, own) in enumerate(packed) for name, array in own.items()}
+    candidate = estimator.arms_[0].candidate
     intervals = getattr(estimator, "intervals_", None)
     params, arrays = (None, {}) if intervals is None else intervals.get_state()
     names = getattr(estimator, "feature_names_in_", None)
@@ -67,14 +75,15 @@ def save_estimator(estimator: TextEstimator, folder: str | Path, report: FitRepo
             "head": estimator.head if isinstance(estimator.head, str) else None,
         },
         "embedder": _embedder_params(estimator.embedder_),
-        "layers": estimator.layers_,
+        "taps": [] if candidate is None else [asdict(tap) for tap in candidate.taps],
         "backbone": estimator.backbone_,
         "input": {
             "n_features_in": estimator.n_features_in_,
             "feature_names_in": None if names is None else [str(name) for name in names],
             "types": estimator.input_types_,
         },
-        "head": head,
+        "arms": [{"kind": arm.kind, **head} for arm, (head, _) in zip(estimator.arms_, packed, strict=True)],
+        "pool": None if estimator.pool_ is None else _plain(asdict(estimator.pool_)),
         "classes": None if classes is None else _plain_labels(classes),
         "intervals": params,
         "n_train": estimator.n_train_,
@@ -136,12 +145,13 @@ def load(
     embedder = TextEmbedder(**manifest["embedder"], **run_time)
     arrays = dict(tensors[_HEAD_FILE])
     residuals = {name.partition(".")[2]: arrays.pop(name) for name in list(arrays) if name.startswith("intervals.")}
-    head = _unpack_head(manifest["head"], arrays)
+    arms = _read_arms(manifest, arrays, embedder)
     params = manifest["params"]
     estimator = _KINDS[manifest["kind"]](
-        features=params["features"], seed=params["seed"], head=params["head"] or clone(head), embedder=embedder
+        features=params["features"], seed=params["seed"], head=params["head"] or clone(arms[0].head), embedder=embedder
     )
-    _restore(estimator, manifest, head)
+    estimator.arms_ = arms
+    _restore(estimator, manifest)
     if isinstance(estimator, TextRegressor):
         params = manifest["intervals"]
         estimator.intervals_ = None if params is None else ResidualIntervals.from_state(params, residuals)
@@ -158,11 +168,27 @@ def _check_trust(manifest: dict[str, Any], trusted: str | None, folder: str) -> 
         )
 
 
-def _restore(estimator: TextEstimator, manifest: dict[str, Any], head: Any) -> None:
+def _read_arms(manifest: dict[str, Any], arrays: dict[str, NDArray[Any]], embedder: TextEmbedder) -> list[Arm]:
+    """The heads, each with what it reads."""
+    taps = tuple(Tap(**tap) for tap in manifest["taps"])
+    candidate = Candidate(taps, embedder.fusion, embedder.pooling)
+    arms = []
+    for i, arm in enumerate(manifest["arms"]):
+        check_keys(arm, {"kind", "type", "state"}, f"arm {i}")
+        own = {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith(f"{i}.")}
+        arms.append(Arm(arm["kind"], _unpack_head(arm, own), candidate if arm["kind"] == "embedding" else None))
+    return arms
+
+
+def _restore(estimator: TextEstimator, manifest: dict[str, Any]) -> None:
     estimator.embedder_ = clone(estimator.embedder)
-    estimator.head_ = head
+    pool = manifest["pool"]
+    kind = LogPool if isinstance(estimator, TextClassifier) else SumPool
+    estimator.pool_ = None if pool is None else kind(**{**pool, "weights": np.asarray(pool["weights"])})
+    estimator.selection_ = []
     estimator.backbone_ = manifest["backbone"]
-    estimator.layers_ = manifest["layers"]
+    candidate = estimator.arms_[0].candidate
+    estimator.layers_ = [] if candidate is None else candidate.layers
     estimator.n_train_ = manifest["n_train"]
     estimator.target_ = manifest["target"]
     estimator.cv_metrics_ = manifest["cv_metrics"]
@@ -172,7 +198,7 @@ def _restore(estimator: TextEstimator, manifest: dict[str, Any], head: Any) -> N
         target.input_types_ = manifest["input"]["types"]
         if names is not None:
             target.feature_names_in_ = np.array(names, dtype=object)
-    estimator.embedder_.layers_ = manifest["layers"]
+    estimator.embedder_.layers_ = estimator.layers_
     if manifest["classes"] is not None:
         estimator.classes_ = np.array(manifest["classes"]["values"], dtype=manifest["classes"]["dtype"])
 
@@ -182,6 +208,10 @@ def _embedder_params(embedder: TextEmbedder) -> dict[str, Any]:
     if not isinstance(params["layers"], int | str):
         params["layers"] = [int(x) if isinstance(x, np.integer) else x for x in params["layers"]]
     return params
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value.tolist() if isinstance(value, np.ndarray) else float(value) for name, value in values.items()}
 
 
 def _plain_labels(classes: NDArray[Any]) -> dict[str, Any]:
@@ -228,6 +258,7 @@ def _own_report(estimator: TextEstimator) -> FitReport:
         labels=labels,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         version=__version__,
+        candidates=estimator.selection_,
         notes=["Saved from Python without a test set, so there are no baselines here; `frostline fit` gives both."],
     )
 
@@ -237,22 +268,30 @@ def describe_choice(estimator: TextEstimator) -> dict[str, Any]:
     embedder = estimator.embedder_
     head = estimator.head_
     names = getattr(estimator, "feature_names_in_", None)
-    chosen: dict[str, Any] = {
-        "backbone": embedder.backbone,
-        "layers": estimator.layers_,
-        "pooling": embedder.pooling,
-        "fusion": embedder.fusion,
-        "features": estimator.features,
-        "head": estimator.head if isinstance(estimator.head, str) else type(head).__name__,
-        "input": "text" if names is None else [str(name) for name in names],
-        "template": embedder.template,
-        "max_length": embedder.max_length,
-        "overflow": embedder.overflow,
-        "precision": embedder.precision,
-        "seed": int(estimator.seed),
-    }
+    kinds = [arm.kind for arm in estimator.arms_]
+    chosen: dict[str, Any] = {"features": "both" if len(kinds) > 1 else kinds[0]}
+    if estimator.reads_backbone_:
+        chosen |= {
+            "backbone": embedder.backbone,
+            "layers": estimator.layers_,
+            "pooling": embedder.pooling,
+            "fusion": embedder.fusion,
+            "head": _head_name(estimator),
+        }
+    if estimator.pool_ is not None and len(kinds) > 1:
+        weights = estimator.pool_.weights
+        chosen["weights"] = {kind: round(float(w), 3) for kind, w in zip(kinds, weights, strict=True)}
+    chosen["input"] = "text" if names is None else [str(name) for name in names]
+    chosen |= {name: getattr(embedder, name) for name in ("template", "max_length", "overflow", "precision")}
+    chosen["seed"] = int(estimator.seed)
     if hasattr(head, "strength_"):
         chosen["strength"] = float(head.strength_)
     if hasattr(head, "chosen_"):
         chosen["mlp"] = head.chosen_
     return chosen
+
+
+def _head_name(estimator: TextEstimator) -> str:
+    if estimator.head == "auto":
+        return "linear"
+    return estimator.head if isinstance(estimator.head, str) else type(estimator.head_).__name__

@@ -1,15 +1,21 @@
 """Heads: what is trained on embeddings to predict, where scikit-learn has nothing as exact, as fast or as safe to save."""
 
-from frostline.heads.choice import fit_head, make_head, oof_predict
+from frostline.heads.blend import LogPool, SumPool
+from frostline.heads.choice import fit_head, held_out, make_head
 from frostline.heads.linear import LinearClassifier, LinearRegressor
 from frostline.heads.mlp import MLPClassifier, MLPRegressor
+from frostline.heads.tfidf import TfidfClassifier, TfidfRegressor
 
 __all__ = [
     "LinearClassifier",
     "LinearRegressor",
+    "LogPool",
     "MLPClassifier",
     "MLPRegressor",
+    "SumPool",
+    "TfidfClassifier",
+    "TfidfRegressor",
     "fit_head",
+    "held_out",
     "make_head",
-    "oof_predict",
 ]

@@ -33,7 +33,10 @@ class LogisticFolds:
     weights : float64 array of shape (n,)
         Row weights, summing to one.
     folds : list of (train, test)
+        Rows that none of them tests are not scored.
     metric : Metric
+    start : array of shape (1, K, F + 1), optional
+        Where every fold begins; zeros by default.
     """
 
     def __init__(
@@ -44,19 +47,23 @@ class LogisticFolds:
         weights: Doubles,
         folds: Sequence[Split],
         metric: Metric,
+        start: FloatArray | None = None,
     ) -> None:
         rows = fold_weights(weights, folds)
         self._fold_of = np.argmin(rows > 0, axis=0)
+        held_out = (rows == 0).any(axis=0)
         center, inverse = fold_moments(Z, rows)
         one = np.ones(len(folds))
         k = n_columns(n_classes)
         self._problems = Problems(Z, labels, k, rows.astype(Z.dtype), center, inverse, one)
         self._theta = np.zeros((len(folds), k, Z.shape[1] + 1), dtype=Z.dtype)
+        if start is not None:
+            self._theta += start
         self._weights, self._metric = weights, metric
         self._start: dict[float, FloatArray] = {}
         self._logits: dict[float, FloatArray] = {}
         # A class that the fold did not train on costs the same at any strength: infinitely much.
-        self._scored = self._problems.trained_classes()[self._fold_of, labels]
+        self._scored = self._problems.trained_classes()[self._fold_of, labels] & held_out
 
     @property
     def n_columns(self) -> int:

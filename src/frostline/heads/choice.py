@@ -15,9 +15,10 @@ from frostline.heads._folds import inner_folds
 from frostline.heads.linear import LinearClassifier, LinearRegressor
 from frostline.heads.mlp import MLPClassifier, MLPRegressor
 
-__all__ = ["fit_head", "make_head", "oof_predict"]
+__all__ = ["fit_head", "held_out", "make_head"]
 
 _BY_NAME: dict[str, dict[str, Any]] = {
+    "auto": {"classification": LinearClassifier, "regression": LinearRegressor},
     "linear": {"classification": LinearClassifier, "regression": LinearRegressor},
     "mlp": {"classification": MLPClassifier, "regression": MLPRegressor},
 }
@@ -29,7 +30,8 @@ def make_head(head: Any, task: str, seed: int) -> Any:
     Parameters
     ----------
     head : str or estimator
-        ``"linear"``, ``"mlp"``, or a scikit-learn estimator, which is cloned.
+        ``"linear"``, ``"mlp"``, ``"auto"`` (linear: on frozen vectors others were rarely better and never as fast), or a
+        scikit-learn estimator, which is cloned.
     task : {"classification", "regression"}
     seed : int
         Of folds and weights; a given estimator keeps its own.
@@ -68,33 +70,61 @@ def fit_head(head: Any, X: FloatArray, y: NDArray[Any], groups: NDArray[Any] | N
     return head.fit(X, y)
 
 
-def oof_predict(
-    head: Any, X: FloatArray, y: NDArray[Any], groups: NDArray[Any] | None, *, cv: int, seed: int
-) -> NDArray[Any] | None:
-    """Out-of-fold predictions of a fitted regression head.
+def held_out(
+    head: Any, X: FloatArray, y: NDArray[Any], groups: NDArray[Any] | None, task: str, seed: int, *, every: bool = False
+) -> tuple[NDArray[np.intp], FloatArray]:
+    """What a fitted head predicts for rows when it has not seen them.
 
     Parameters
     ----------
     head : estimator
-        Its own ``oof_pred_`` is taken where it has one; else clones of it are fitted on folds.
+        Its own ``oof_proba_`` or ``oof_pred_`` is taken where it has one; else clones of it are fitted.
     X : array of shape (n, F)
     y : array of shape (n,)
+        Class numbers 0..n_classes-1, or numbers.
     groups : array of shape (n,) or None
-    cv, seed : int
+    task : {"classification", "regression"}
+    seed : int
+    every : bool
+        Whether clones are fitted until every row was held out, or once only, for a fifth of the rows.
 
     Returns
     -------
-    array of shape (n,), or None
-        None where the rows allow no folds.
+    rows : int array of shape (m,)
+        Empty where the rows allow no folds, or the head gives no probabilities.
+    predicted : array of shape (m, n_classes) or (m,)
     """
-    if hasattr(head, "oof_pred_"):
-        return np.asarray(head.oof_pred_)
+    own = getattr(head, "oof_proba_" if task == "classification" else "oof_pred_", None)
+    if own is not None:
+        return np.arange(len(y)), np.asarray(own)
+    n_classes = int(y.max()) + 1 if task == "classification" else 0
+    nothing = np.empty(0, dtype=np.intp), np.empty((0, n_classes) if n_classes else 0)
+    if n_classes and not hasattr(head, "predict_proba"):
+        return nothing
     try:
-        folds = inner_folds(y, None if groups is None else list(groups), cv, seed, stratify=False)
+        folds = inner_folds(y, None if groups is None else list(groups), 5, seed, stratify=bool(n_classes))
     except UserError:
-        return None
-    out = np.empty(len(y), dtype=np.float64)
-    for train, test in folds:
-        own = None if groups is None else groups[train]
-        out[test] = fit_head(clone(head), X[train], y[train], own).predict(X[test])
-    return out
+        return nothing
+    if any(n_classes and len(np.unique(y[train])) < 2 for train, _ in folds):
+        return nothing
+    parts = [_fold(head, X, y, groups, train, test, n_classes) for train, test in (folds if every else folds[:1])]
+    rows = np.concatenate([test for test, _ in parts])
+    order = np.argsort(rows)
+    return rows[order], np.concatenate([predicted for _, predicted in parts])[order]
+
+
+def _fold(
+    head: Any,
+    X: FloatArray,
+    y: NDArray[Any],
+    groups: NDArray[Any] | None,
+    train: NDArray[np.intp],
+    test: NDArray[np.intp],
+    n_classes: int,
+) -> tuple[NDArray[np.intp], FloatArray]:
+    fitted = fit_head(clone(head), X[train], y[train], None if groups is None else groups[train])
+    if not n_classes:
+        return test, np.asarray(fitted.predict(X[test]), dtype=np.float64)
+    proba = np.zeros((len(test), n_classes))
+    proba[:, np.asarray(fitted.classes_)] = fitted.predict_proba(X[test])
+    return test, proba

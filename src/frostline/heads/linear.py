@@ -31,6 +31,10 @@ _UNTESTED_STRENGTH = 0.1
 
 _MAX_STEPS = 5000
 
+_MANY_CLASSES = 10
+"""Above this the strength is chosen on one fold and the others are fitted at that strength only: the curve of so many
+regressions is smooth, and each strength costs as many columns as there are classes in all folds."""
+
 
 class _Linear(BaseEstimator):  # type: ignore[misc]
     """What both linear heads share: parameters, the path of strengths, the linear map."""
@@ -135,14 +139,26 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
             self.cv_scores_, self.strength_ = [], _UNTESTED_STRENGTH
             self.__dict__.pop("oof_proba_", None)
         else:
-            search_folds = LogisticFolds(scaled.Z, codes, len(self.classes_), weights, folds, metric)
-            # Several strengths at a time share the reading of the table; many columns fill the product on their own.
-            self._choose(search_folds, start=-2, chunk=3 if search_folds.n_columns <= 30 else 1)
-            start = search_folds.start(self.strength_)
-            self.oof_proba_ = search_folds.held_out(self.strength_)
+            found = self._cross_validate(scaled.Z, codes, weights, folds, metric)
+            start = found.start(self.strength_)
+            self.oof_proba_ = found.held_out(self.strength_)
         theta = _whole_fit(scaled, codes, k, weights, self.strength_, metric, start)
         self.coef_, self.intercept_ = scaled.to_original(theta[0, :, :-1], theta[0, :, -1])
         return self
+
+    def _cross_validate(
+        self, Z: FloatArray, codes: NDArray[np.intp], weights: Doubles, folds: list[Split], metric: Metric
+    ) -> LogisticFolds:
+        """Choose the strength; returns all folds, fitted at it."""
+        n_classes = len(self.classes_)
+        tuning = folds if n_classes <= _MANY_CLASSES else folds[:1]
+        found = LogisticFolds(Z, codes, n_classes, weights, tuning, metric)
+        # Several strengths at a time share the reading of the table; many columns fill the product on their own.
+        self._choose(found, start=-2, chunk=3 if found.n_columns <= 30 else 1)
+        if len(tuning) < len(folds):
+            found = LogisticFolds(Z, codes, n_classes, weights, folds, metric, start=found.start(self.strength_))
+            found.evaluate([self.strength_])
+        return found
 
     def decision_function(self, X: ArrayLike) -> Doubles:
         """Logits: shape (n_samples,) for two classes, else (n_samples, n_classes)."""

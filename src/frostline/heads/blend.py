@@ -1,0 +1,165 @@
+"""Several predictors of one target become one: class probabilities in a weighted product, numbers in a weighted sum.
+
+The weights are few and are learnt on out-of-fold predictions, so that a predictor which only remembers its training
+rows gets none. They start from the first predictor alone and move away from it as far as the rows support.
+
+References
+----------
+Hinton, 2002, Training products of experts (the weighted product). Wolpert, 1992, Stacked generalization.
+Guo et al., 2017, arXiv 1706.04599 (a single slope is temperature scaling).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize, minimize_scalar
+
+__all__ = ["Calibration", "LogPool", "SumPool"]
+
+Doubles = NDArray[np.float64]
+
+_PRIOR_ROWS = 10.0
+"""How many rows the starting weights count for: a dozen labeled rows hardly move them, a thousand rule alone."""
+
+_SMALLEST = 1e-6
+"""What smaller probabilities count as: one predictor's certainty must not outvote all others."""
+
+
+def _softmax(logits: Doubles) -> Doubles:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def _log_loss(logits: Doubles, codes: NDArray[np.intp]) -> float:
+    top = logits.max(axis=1)
+    norm = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
+    return float((norm - logits[np.arange(len(codes)), codes]).mean())
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Scores to probabilities: softmax of the scores times one slope.
+
+    Parameters
+    ----------
+    slope : float
+        One over the temperature.
+    """
+
+    slope: float
+
+    @classmethod
+    def fit(cls, scores: Doubles, codes: NDArray[np.intp]) -> Self:
+        """Choose the slope of least log loss on held-out scores.
+
+        Parameters
+        ----------
+        scores : array of shape (n, n_classes)
+        codes : int array of shape (n,)
+            True classes.
+        """
+
+        def cost(log_slope: float) -> float:
+            return _log_loss(np.exp(log_slope) * scores, codes) + log_slope**2 / len(codes)
+
+        return cls(float(np.exp(minimize_scalar(cost, bounds=(-4, 5), method="bounded").x)))
+
+    def __call__(self, scores: Doubles) -> Doubles:
+        """Probabilities, shape (n, n_classes)."""
+        return _softmax(self.slope * scores)
+
+    def loss(self, scores: Doubles, codes: NDArray[np.intp]) -> float:
+        """Mean log loss in nats."""
+        return _log_loss(self.slope * scores, codes)
+
+
+@dataclass(frozen=True, eq=False)
+class LogPool:
+    """Class probabilities of several predictors in a weighted product, normalized.
+
+    Parameters
+    ----------
+    weights : float array of shape (n_predictors,)
+        Not negative.
+    """
+
+    weights: Doubles
+
+    @classmethod
+    def fit(cls, probabilities: Sequence[ArrayLike], codes: NDArray[np.intp]) -> Self:
+        """Learn the weights of least log loss on out-of-fold probabilities.
+
+        Parameters
+        ----------
+        probabilities : sequence of arrays of shape (n, n_classes)
+            The first one is where the weights start: 1 for it, 0 for the others.
+        codes : int array of shape (n,)
+            True classes.
+        """
+        logs = _logs(probabilities)
+        rows, start = np.arange(len(codes)), np.eye(len(logs))[0]
+        true = logs[:, rows, codes]
+
+        def cost(w: Doubles) -> tuple[float, Doubles]:
+            logits = np.tensordot(w, logs, 1)
+            pull = _PRIOR_ROWS / len(codes) * (w - start)
+            gradient = (np.einsum("nk,pnk->pn", _softmax(logits), logs) - true).mean(axis=1)
+            return _log_loss(logits, codes) + float(pull @ (w - start)) / 2, gradient + pull
+
+        found = minimize(cost, start, jac=True, bounds=[(0, None)] * len(logs), method="L-BFGS-B")
+        return cls(np.asarray(found.x, dtype=np.float64))
+
+    def __call__(self, probabilities: Sequence[ArrayLike]) -> Doubles:
+        """Probabilities, shape (n, n_classes)."""
+        return _softmax(np.tensordot(self.weights, _logs(probabilities), 1))
+
+
+@dataclass(frozen=True, eq=False)
+class SumPool:
+    """Numbers of several predictors in a weighted sum.
+
+    Parameters
+    ----------
+    weights : float array of shape (n_predictors,)
+        Not negative.
+    shift : float
+    """
+
+    weights: Doubles
+    shift: float
+
+    @classmethod
+    def fit(cls, predictions: Sequence[ArrayLike], y: Doubles) -> Self:
+        """Learn the weights of least squared error on out-of-fold predictions.
+
+        Parameters
+        ----------
+        predictions : sequence of arrays of shape (n,)
+            The first one is where the weights start: 1 for it, 0 for the others.
+        y : array of shape (n,)
+        """
+        columns = np.column_stack([np.asarray(p, dtype=np.float64) for p in predictions])
+        center, mean = columns.mean(axis=0), float(y.mean())
+        scale = float(y.std()) or 1.0
+        A, b = (columns - center) / scale, (y - mean) / scale
+        start = np.eye(A.shape[1])[0]
+
+        def cost(w: Doubles) -> tuple[float, Doubles]:
+            error, pull = A @ w - b, _PRIOR_ROWS / len(b) * (w - start)
+            return float((error**2).mean() + pull @ (w - start)) / 2, A.T @ error / len(b) + pull
+
+        w = minimize(cost, start, jac=True, bounds=[(0, None)] * len(start), method="L-BFGS-B").x
+        return cls(np.asarray(w, dtype=np.float64), mean - float(center @ w))
+
+    def __call__(self, predictions: Sequence[ArrayLike]) -> Doubles:
+        """Numbers, shape (n,)."""
+        return np.asarray(np.column_stack([np.asarray(p) for p in predictions]) @ self.weights + self.shift)
+
+
+def _logs(probabilities: Sequence[ArrayLike]) -> Doubles:
+    return np.log(np.clip(np.stack([np.asarray(p, dtype=np.float64) for p in probabilities]), _SMALLEST, 1.0))
