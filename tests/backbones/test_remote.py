@@ -289,6 +289,23 @@ def test_the_canary_is_stored_once(service, store_path):
     assert service.texts == [CANARY, "a"]
 
 
+def test_a_forecast_counts_a_text_once_over_all_windows(service, monkeypatch):
+    windows = [slice(0, 2), slice(2, 4), slice(4, 6)]
+    monkeypatch.setattr("frostline.extraction.row_windows", lambda n_rows: windows)
+    forecast = Extractor(backbone_of(service), [TAP], progress=False).forecast(list("abacba"))
+    stats = forecast.stats
+    assert (stats.n_rows, stats.n_texts, stats.n_embedded, forecast.n_requests) == (6, 3, 3, 2)
+    assert (forecast.bytes, stats.n_tokens, forecast.n_billed, stats.seconds) == (3 * (8 * 4 + 16), 1, 1, 0)
+
+
+def test_another_base_in_the_environment_is_another_backbone(service, monkeypatch):
+    with serving(EmbeddingsService()) as elsewhere:
+        for running in (service, elsewhere, service):
+            monkeypatch.setenv("OPENAI_BASE_URL", running.url)
+            assert resolve(BackboneSpec("api:m")).identity["service"] == running.url
+    assert (len(service.requests), len(elsewhere.requests)) == (1, 1)
+
+
 @pytest.mark.parametrize("options", [{"max_length": 64}, {"overflow": "chunk"}, {"overflow": "error"}])
 def test_a_window_is_refused(service, options):
     embedder = frostline.TextEmbedder(f"api:m@{service.url}", store=None, **options)

@@ -143,6 +143,7 @@ def test_a_certificate_that_is_not_trusted_is_not_tried_again(service, monkeypat
         (403, "OPENAI_API_KEY"),
         (404, "model's name"),
         (400, None),
+        (302, "redirect"),
         (307, "redirect"),
     ],
 )
@@ -244,6 +245,9 @@ def test_redact_leaves_ordinary_words(monkeypatch):
     assert redact(said) == said
     assert redact("a\n\x1b[31mred  b") == "a [31mred b"
     assert len(redact("word " * 1000)) == 300
+    monkeypatch.setenv("OPENAI_API_KEY", "Zq8.kPq+77/vv=")
+    assert redact("no Zq8.kPq+77/vv= here") == "no [key] here"
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
     assert redact("Bearer abc.def") == redact("gsk_1234567890") == "[key]"
     assert holds_key(f"api:m@https://h/{KEY}")
     assert not holds_key("api:text-embedding-3-small")
