@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 _CHARACTERS = [chr(c) for c in range(32, 127)]
 
 
-def byte_tokenizer(*, specials: bool = True, window: int = 64) -> transformers.PreTrainedTokenizerFast:
+def byte_tokenizer(*, specials: bool = True, window: int = 64, **settings: str) -> transformers.PreTrainedTokenizerFast:
     """A tokenizer whose tokens are printable ASCII characters; anything else is [UNK]."""
     vocab = {token: i for i, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *_CHARACTERS])}
     tokenizer = Tokenizer(models.WordLevel(vocab, unk_token="[UNK]"))
@@ -25,7 +25,9 @@ def byte_tokenizer(*, specials: bool = True, window: int = 64) -> transformers.P
             single="[CLS] $A [SEP]", special_tokens=[("[CLS]", vocab["[CLS]"]), ("[SEP]", vocab["[SEP]"])]
         )
         names |= {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=window, **names)
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, model_max_length=window, **names, **settings
+    )
 
 
 def _seeded(build: type, config: object, seed: int) -> torch.nn.Module:

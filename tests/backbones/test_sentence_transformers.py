@@ -27,11 +27,10 @@ SMALL = {
 
 def eos_tokenizer(window):
     """Appends an end-of-text token and pads on the left, as Qwen3-Embedding does."""
-    tokenizer = byte_tokenizer(window=window)
+    tokenizer = byte_tokenizer(window=window, padding_side="left")
     tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
         single="$A [SEP]", special_tokens=[("[SEP]", tokenizer.sep_token_id)]
     )
-    tokenizer.padding_side = "left"
     return tokenizer
 
 

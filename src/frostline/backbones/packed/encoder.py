@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from frostline.backbones.packed.attention import ATTENTIONS, SHORT, fastest_attention
-from frostline.backbones.packed.kernels import KERNELS, Kernel, fastest
+from frostline.backbones.packed.attention import ATTENTIONS, SHORT, short_attention
+from frostline.backbones.packed.kernels import KERNELS, Kernel, best_kernel
 from frostline.backbones.packed.weights import (
     BlockWeights,
     Dense,
@@ -122,11 +122,11 @@ class PackedEncoder:
             return cls(
                 weights,
                 {
-                    "qkv": fastest(first.qkv),
-                    "attention": fastest_attention(weights.n_heads, len(first.out.bias), _DTYPES[numerics]),
-                    "out": fastest(first.out, residual=True),
-                    "up": fastest(first.up, weights.activation),
-                    "down": fastest(first.down, residual=True),
+                    "qkv": best_kernel(first.qkv),
+                    "attention": short_attention(_DTYPES[numerics]),
+                    "out": best_kernel(first.out, residual=True),
+                    "up": best_kernel(first.up, weights.activation),
+                    "down": best_kernel(first.down, residual=True),
                 },
             )
 
