@@ -307,6 +307,8 @@ class CandidateScore:
     Attributes
     ----------
     name : str
+    layer : str or None
+        The one layer that it reads, where it is one.
     score, std : float or None
         Out-of-fold accuracy or R2 and its standard error; None where it was not tried.
     loss : float or None
@@ -319,6 +321,7 @@ class CandidateScore:
     """
 
     name: str
+    layer: str | None = None
     score: float | None = None
     std: float | None = None
     loss: float | None = None

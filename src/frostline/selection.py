@@ -193,12 +193,14 @@ class _Tried:
     seconds: float = 0.0
 
     def score(self, chosen: _Tried, best: _Tried) -> CandidateScore:
+        layer = str(self.candidate.layers[0]) if len(self.candidate.taps) == 1 else None
         if self.losses is None or self.hits is None or best.losses is None:
-            return CandidateScore(self.candidate.name, note="left out: no time")
+            return CandidateScore(self.candidate.name, layer, note="left out: no time")
         difference = self.losses - best.losses
         n = len(self.losses)
         return CandidateScore(
             self.candidate.name,
+            layer,
             score=float(self.hits.mean()),
             std=float(self.hits.std() / np.sqrt(n)),
             loss=float(self.losses.mean()),

@@ -207,13 +207,6 @@ class _Job:
     ) -> FitReport:
         """Gather what a reader must know."""
         train = self.folds[0][0] if self.options.cv is None else np.arange(len(self.rows.y))
-        scores, metric = layer_scores(
-            self.rows.task,
-            features.take(train),
-            self.rows.y[train],
-            self.groups[train],
-            self.options.seed,
-        )
         total = time.perf_counter() - began
         return FitReport(
             task=self.rows.task,
@@ -226,14 +219,21 @@ class _Job:
             embed=features.stats,
             overlap=int(self.overlapping.sum()),
             seconds={"embed": features.stats.seconds, "fit": total - features.stats.seconds, "total": total},
-            layer_scores=[LayerScore(str(layer), score, std) for layer, score, std in scores],
-            layer_metric=metric,
+            layer_scores=self._layer_scores(estimator, features.take(train), train),
+            layer_metric="accuracy" if self.rows.task == "classification" else "r2",
             candidates=estimator.selection_,
             notes=self._notes(features.stats),
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             version=__version__,
             **judgement.as_report(),
         )
+
+    def _layer_scores(self, estimator: Any, features: Features, train: NDArray[np.intp]) -> list[LayerScore]:
+        """Each layer alone: as the fit has compared them, else by a linear head."""
+        known = [LayerScore(c.layer, c.score, c.std) for c in estimator.selection_ if c.layer and c.score and c.std]
+        if len(known) > 1:
+            return known
+        return layer_scores(self.rows.task, features, self.rows.y[train], self.groups[train], self.options.seed)
 
     def _notes(self, stats: EmbedStats) -> list[str]:
         notes = []

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from frostline.contracts import Layer
+from frostline.contracts import LayerScore
 from frostline.estimators import TextClassifier, TextRegressor
 from frostline.features import Features
 from frostline.heads import fit_head, make_head
@@ -123,24 +123,15 @@ def _over(metrics: Sequence[Mapping[str, float]], function: Any) -> dict[str, fl
     return {name: float(function([fold[name] for fold in metrics])) for name in metrics[0]}
 
 
-def layer_scores(
-    task: str, features: Features, y: NDArray[Any], groups: NDArray[Any], seed: int
-) -> tuple[list[tuple[Layer, float, float]], str]:
-    """Score each layer alone by cross-validation of a linear head on training rows.
-
-    Returns
-    -------
-    list of (layer, mean, standard deviation over folds)
-    str
-        Name of the score.
-    """
+def layer_scores(task: str, features: Features, y: NDArray[Any], groups: NDArray[Any], seed: int) -> list[LayerScore]:
+    """Score each tap alone by cross-validation of a linear head on training rows: accuracy or R2."""
     found = []
     codes = np.unique(y, return_inverse=True)[1] if task == "classification" else y.astype(np.float64)
     for i, tap in enumerate(features.taps):
         head = make_head("linear", task, seed)
         fit_head(head, features.vectors[:, i], codes, groups)
-        found.append((tap.layer, *_cv_score(head, task, codes, groups)))
-    return found, "accuracy" if task == "classification" else "r2"
+        found.append(LayerScore(str(tap.layer), *_cv_score(head, task, codes, groups)))
+    return found
 
 
 def _cv_score(head: Any, task: str, y: NDArray[Any], groups: NDArray[Any]) -> tuple[float, float]:

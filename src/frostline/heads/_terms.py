@@ -19,7 +19,7 @@ _BUCKETS = 2**20
 _KEPT = 50_000
 """The most frequent terms of the training texts that a linear model sees."""
 
-_LONG_WORD = 15
+_LONG_WORD = 12
 """Letters of the mean word above which texts are taken to be written without spaces, as Chinese, Japanese and Thai are."""
 
 _SETTINGS: dict[str, dict[str, Any]] = {

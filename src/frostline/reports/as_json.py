@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 
-from frostline.contracts import EmbedStats, FitReport, FloatArray, IntArray, LayerScore
+from frostline.contracts import CandidateScore, EmbedStats, FitReport, FloatArray, IntArray, LayerScore
 from frostline.errors import ArtifactError, FrostlineError, nearest
 
 __all__ = ["MAX_SCATTER", "load_report", "thinned", "to_json"]
@@ -21,7 +22,8 @@ _COUNTS = ("n_rows", "n_texts", "n_embedded", "n_truncated", "n_tokens")
 _EMBED = (*_COUNTS, "truncated_columns")
 _KEYS = (
     *("task", "title", "target", "split", "n_train", "n_test", "metrics", "metrics_std", "metrics_without_overlap"),
-    *("baselines", "chosen", *_COUNTS, "overlap", "seconds", "layer_scores", "layer_metric", "labels", "confusion"),
+    *("baselines", "chosen", *_COUNTS, "overlap", "seconds", "layer_scores", "layer_metric", "candidates"),
+    *("labels", "confusion"),
     *("truncated_columns", "reliability", "scatter", "notes", "created", "version"),
 )
 
@@ -50,6 +52,7 @@ def to_json(report: FitReport) -> dict[str, Any]:
     plain |= {name: getattr(report.embed, name) for name in _EMBED}
     plain["seconds"] = {"embed": report.embed.seconds} | report.seconds
     plain["layer_scores"] = [{"layer": s.layer, "score": s.score, "std": s.std} for s in report.layer_scores]
+    plain["candidates"] = [asdict(candidate) for candidate in report.candidates]
     plain["scatter"] = thinned(report.scatter)
     return {name: _safe(plain[name], name) for name in _KEYS}
 
@@ -125,6 +128,7 @@ def load_report(d: Mapping[str, Any]) -> FitReport:
         embed=EmbedStats(**counts, seconds=seconds.get("embed", 0.0)),
         seconds=seconds,
         layer_scores=_read(d, "layer_scores", _layer_scores),
+        candidates=_read(d, "candidates", lambda v: [CandidateScore(**item) for item in v]),
         labels=_read(d, "labels", lambda v: [_text(item) for item in v]),
         confusion=_read(d, "confusion", _counts),
         reliability=_read(d, "reliability", lambda v: [(_number(c), _number(a), int(n)) for c, a, n in v]),

@@ -71,7 +71,7 @@ def to_html(report: FitReport) -> str:
         element("p", data_sentence(report), class_="lead"),
         _verdict(report),
     )
-    sections = [_scores(report), *_plots(report), _layers(report), _facts(report), _notes(report)]
+    sections = [_scores(report), *_plots(report), _layers(report), _choice(report), _facts(report), _notes(report)]
     end = element("footer", " · ".join(filter(None, (f"Frostline {report.version}".strip(), when(report.created)))))
     body = element("body", element("main", top, *sections, end))
     return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
@@ -221,6 +221,32 @@ def _layers(report: FitReport) -> Markup:
     table = _table("Score of each layer", ("layer", metric.name, "std over folds"), rows)
     figure = _figure(charts.layer_chart(report), caption)
     return _section("Which layer holds it?", figure, _details("The numbers behind the plot", table))
+
+
+def _choice(report: FitReport) -> Markup:
+    """What was compared to choose, the best first."""
+    if not report.candidates:
+        return Markup()
+    metric = metric_named(report.layer_metric or "score")
+    tried = sorted((c for c in report.candidates if c.loss is not None), key=lambda c: c.loss or 0.0)
+    rows = [
+        (
+            c.name,
+            show(metric, c.score),
+            show_spread(metric, c.std),
+            *(f"{v:.4f}" for v in (c.loss, c.behind, c.behind_std)),
+            c.note,
+        )
+        for c in tried
+    ]
+    header = ("candidate", metric.name, "std error", "loss", "behind its best", "std error", "")
+    text = (
+        "Cross-validated on the training rows; the loss decides. Of those whose loss lies within one standard error of "
+        "the best, rows compared pair by pair, the cheapest wins: first layers and fusion, then what is learnt on."
+    )
+    return _section(
+        "How it was chosen", element("p", text), _details("All candidates", _table("Candidates", header, rows))
+    )
 
 
 def _facts(report: FitReport) -> Markup:
