@@ -76,7 +76,15 @@ def test_int8_stays_near(tmp_path):
     assert cosine(exact, quantized).min() > 0.99
     assert np.abs(exact - quantized).max() > 0
     assert any(weight.dtype == torch.int8 for weight in backbone.reference.model.parameters())
+    assert backbone.runner_report.numerics == "int8"
     assert backbone.identity["quantized_by"].startswith("bitsandbytes ")
+
+
+def test_a_table_alone_needs_no_spreading(tmp_path):
+    pytest.importorskip("accelerate")
+    folder = tiny_bert(tmp_path / "m")
+    found = [vectors_of_table(folder, device)[1] for device in ("cpu", "balanced")]
+    np.testing.assert_array_equal(*found)
 
 
 def test_random_weights_lie_on_one_device(tmp_path):

@@ -178,5 +178,5 @@ def test_poolings_that_are_not_reproduced_are_named(st, tmp_path, change, messag
 
 def test_unknown_prompt(st, tmp_path):
     folder = write(st, KINDS["e5-bert"], tmp_path)
-    with pytest.raises(UserError, match="'passage', 'query'.*\n.*Did you mean 'passage'"):
+    with pytest.raises(UserError, match="'query'.*\nhint: Did you mean 'passage'"):
         TextEmbedder(str(folder), pooling="recipe:pasage", store=None).fit(TEXTS)

@@ -146,7 +146,9 @@ def build_model(plan: Blueprint) -> torch.nn.Module:
 def _real(plan: Blueprint) -> Any:
     int8, quantization = plan.precision == "int8", cast(Any, transformers.BitsAndBytesConfig)
     needed = weight_bytes(plan.folder, plan.dtype, encoder_half=plan.config.model_type in ENCODER_HALVES, int8=int8)
-    check_memory(plan.name, needed, plan.device, "int8" if int8 else str(plan.dtype).removeprefix("torch."))
+    direct = int8 or plan.device in (BALANCED, "cpu")  # else through the main memory to the device
+    for place in [plan.device] if direct else [plan.device, "cpu"]:
+        check_memory(plan.name, needed, place, "int8" if int8 else str(plan.dtype).removeprefix("torch."))
     options: dict[str, Any] = {}
     if int8:
         options["quantization_config"] = quantization(load_in_8bit=True)

@@ -266,7 +266,7 @@ class TransformerBackbone:
         spread = len(set(getattr(reference.model, "hf_device_map", {}).values())) > 1
         if self._precision not in ("exact", "fast") or weight.device.type != "cpu" or spread:
             where = "several devices" if spread else weight.device.type
-            dtype = str(weight.dtype).removeprefix("torch.")
+            dtype = "int8" if self._precision == "int8" else str(weight.dtype).removeprefix("torch.")
             return reference, RunnerReport(
                 "reference", dtype, f"precision {self._precision!r} on {where} is not packed"
             )

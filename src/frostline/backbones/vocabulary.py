@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from torch import Tensor
 
-from frostline.backbones.build import Blueprint, auto_class, explained
+from frostline.backbones.build import BALANCED, Blueprint, auto_class, explained
 from frostline.backbones.memory import read_headers
 from frostline.backbones.packed import RunnerReport
 from frostline.backbones.pooling import pool
@@ -124,7 +124,7 @@ def table_reader(plan: Blueprint) -> Callable[..., Any]:
         if not load:
             return int(entry["shape"][1])
         with safe_open(path, framework="pt") as file:
-            return file.get_tensor(key).to(device=plan.device, dtype=plan.dtype)
+            return file.get_tensor(key).to(device="cpu" if plan.device == BALANCED else plan.device, dtype=plan.dtype)
 
     return read
 

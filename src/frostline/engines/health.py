@@ -92,7 +92,7 @@ def _backbone(spec: BackboneSpec) -> list[Check]:
     size = f"{found.n_layers} blocks, width {found.dim}, window {found.max_length} tokens"
     return [
         Check(f"backbone {spec.name}", "ok" if np.isfinite(together).all() else "problem", size),
-        Check("path", "ok" if report.path == "packed" else "tip", _path(report)),
+        Check("path", "tip" if report.path == "reference" else "ok", _path(report)),
         Check(
             "padding",
             "ok" if spread <= 1e-5 else "problem",
