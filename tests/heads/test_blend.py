@@ -23,7 +23,7 @@ def classes():
 
 
 def test_calibration_finds_the_slope_that_made_the_labels(classes):
-    logits, p, codes = classes
+    logits, _, codes = classes
     found = Calibration.fit(logits / 4, codes)
     assert found.slope == pytest.approx(4, rel=0.05)
     np.testing.assert_allclose(found(logits / 4), softmax(found.slope * logits / 4))
