@@ -24,7 +24,7 @@ def fit(
         str | None, typer.Option("--group", metavar="C", help="Values of this column are never split.")
     ] = None,
     task: Annotated[str, typer.Option("--task", metavar="T", help="auto, classification, regression.")] = "auto",
-    head: Annotated[str, typer.Option("--head", metavar="H", help="linear, mlp.")] = "linear",
+    head: Annotated[str, typer.Option("--head", metavar="H", help="linear, mlp, cooccurrence.")] = "linear",
     features: Annotated[str, typer.Option("--features", metavar="F", help="embedding.")] = "embedding",
     seed: Annotated[int, typer.Option("--seed", metavar="N")] = 0,
     on_overlap: Annotated[

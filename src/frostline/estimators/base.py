@@ -15,7 +15,7 @@ from frostline.contracts import FitReport
 from frostline.embedder import Rendered, TextEmbedder, remember_columns, text_tags
 from frostline.errors import ArtifactError, UserError, nearest
 from frostline.extraction import Features
-from frostline.heads import fit_head, make_head
+from frostline.heads import fit_head, make_head, reads_layers
 from frostline.splits import group_ids
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _train(self, Z: NDArray[np.float32], y: NDArray[Any], groups: NDArray[Any]) -> Any:
         head = self._new_head()
-        fit_head(head, Z, y, groups)
+        fit_head(head, Z, y, groups, n_layers=len(self.layers_))
         return head
 
     def _new_embedder(self) -> TextEmbedder:
@@ -187,7 +187,13 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
             raise UserError(f"embedder must be a TextEmbedder or None, got {type(self.embedder).__name__}.")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int | np.integer) or self.seed < 0:
             raise UserError(f"seed must be a whole number, 0 or larger, got {self.seed!r}.")
-        self._new_head()  # refuses a head that does not suit before anything runs
+        # Refuses a head that does not suit before anything runs.
+        fusion = self.fusion if self.embedder is None else self.embedder.fusion
+        if reads_layers(self._new_head()) and fusion != "concat":
+            raise UserError(
+                f"Co-occurrence pooling reads each layer on its own; fusion={fusion!r} leaves one vector.",
+                hint='use fusion="concat" with this head',
+            )
 
     def __sklearn_tags__(self) -> Tags:
         return text_tags(super().__sklearn_tags__())

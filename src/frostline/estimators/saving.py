@@ -20,6 +20,7 @@ from frostline.errors import ArtifactError, UserError
 from frostline.estimators.classifier import TextClassifier
 from frostline.estimators.foreign import dump_foreign, load_foreign
 from frostline.estimators.regressor import TextRegressor
+from frostline.heads import reads_layers
 from frostline.reports import to_card, to_html, to_json
 from frostline.uncertainty import ResidualIntervals
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["describe_choice", "load", "save_estimator"]
 
 _KINDS: dict[str, type[TextEstimator]] = {"TextClassifier": TextClassifier, "TextRegressor": TextRegressor}
-_HEADS = ("LinearClassifier", "LinearRegressor", "MLPClassifier", "MLPRegressor")
+_HEADS = ("CooccurrenceClassifier", "LinearClassifier", "LinearRegressor", "MLPClassifier", "MLPRegressor")
 _HEAD_FILE = "head.safetensors"
 _KEYS = {
     "format", "files", "kind", "frostline", "params", "embedder", "layers", "backbone", "input", "head", "classes",
@@ -233,5 +234,5 @@ def describe_choice(estimator: TextEstimator) -> dict[str, Any]:
     if hasattr(head, "strength_"):
         chosen["strength"] = float(head.strength_)
     if hasattr(head, "chosen_"):
-        chosen["mlp"] = head.chosen_
+        chosen["cooccurrence" if reads_layers(head) else "mlp"] = head.chosen_
     return chosen
