@@ -245,7 +245,8 @@ def _fit(
     head: Any,
     seed: int,
 ) -> Any:
-    return fit_head(make_head(head, task, seed), candidate.features(features), y, groups)
+    made = make_head(head, task, seed)
+    return fit_head(made, candidate.features(features), y, groups, n_layers=len(candidate.taps))
 
 
 def _ties(losses: FloatArray | None, best: FloatArray | None) -> bool:

@@ -12,6 +12,7 @@ from sklearn.svm import LinearSVC
 
 from fakes import tiny_bert
 from frostline import ArtifactError, TextClassifier, TextEmbedder, TextRegressor, UserError
+from frostline.heads import CooccurrenceClassifier
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +142,24 @@ def test_regressor_saved_and_loaded_gives_the_same_numbers(embedder, tmp_path, h
     reg.save(tmp_path / "m")
     again = load(tmp_path / "m", store=embedder.store, progress=False)
     np.testing.assert_array_equal(again.predict_interval(texts), reg.predict_interval(texts))
+
+
+def test_cooccurrence_reads_the_layers_side_by_side(embedder, tmp_path):
+    from frostline import load
+
+    texts, y = reviews(40)
+    head = CooccurrenceClassifier(hidden=(16,), sigma=0.1, epochs=2)
+    clf = TextClassifier(embedder=embedder, head=head).fit(texts, y)
+    assert clf.head_.n_layers == len(clf.layers_) == 3
+    assert head.n_layers is None
+    assert set(clf.cv_metrics_) == {"accuracy", "macro_f1", "log_loss", "ece"}
+    clf.save(tmp_path / "m")
+    again = load(tmp_path / "m", store=embedder.store, progress=False)
+    np.testing.assert_array_equal(again.predict_proba(texts), clf.predict_proba(texts))
+    with pytest.raises(UserError, match="leaves one vector"):
+        clf.set_params(embedder__fusion="mean").fit(texts, y)
+    with pytest.raises(UserError, match="at least two; got 1"):
+        clf.set_params(embedder__fusion="concat", embedder__layers="final").fit(texts, y)
 
 
 def test_head_without_probabilities(embedder, tmp_path):

@@ -84,7 +84,8 @@ def whole_embedder(embedder: TextEmbedder) -> TextEmbedder:
 def candidates_of(embedder: TextEmbedder, extractor: Extractor, *, several_layers: bool) -> list[Candidate]:
     """What may be chosen where `embedder` leaves layers, pooling or fusion open."""
     found = candidates(extractor.backbone.n_layers, extractor.taps, embedder.layers, embedder.pooling, embedder.fusion)
-    return [c for c in found if len(c.taps) > 1] or found if several_layers else found
+    side_by_side = [c for c in found if len(c.taps) > 1 and c.fusion == "concat"]
+    return side_by_side if several_layers and side_by_side else found
 
 
 def learn(

@@ -18,7 +18,7 @@ from frostline.errors import ArtifactError, UserError, nearest
 from frostline.estimators.arms import Arm, Fitted, candidates_of, learn, whole_embedder
 from frostline.extraction import Extractor
 from frostline.features import Features, PlainTexts
-from frostline.heads import LogPool, SumPool, make_head
+from frostline.heads import LogPool, SumPool, make_head, reads_layers
 from frostline.selection import Candidate, union
 from frostline.splits import group_ids
 
@@ -182,7 +182,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         return extractor
 
     def _candidates(self, extractor: Extractor) -> list[Candidate]:
-        return candidates_of(self.embedder_, extractor, several_layers=False)
+        return candidates_of(self.embedder_, extractor, several_layers=reads_layers(self._new_head()))
 
     def _keep(self, fitted: Fitted, embedder: TextEmbedder, extractor: Extractor | None) -> None:
         """Remember what was learnt; from now on the embedder reads what was chosen and nothing else."""
@@ -251,7 +251,13 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
             raise UserError(f"embedder must be a TextEmbedder or None, got {type(self.embedder).__name__}.")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int | np.integer) or self.seed < 0:
             raise UserError(f"seed must be a whole number, 0 or larger, got {self.seed!r}.")
-        self._new_head()  # refuses a head that does not suit before anything runs
+        # Refuses a head that does not suit before anything runs.
+        fusion = self.fusion if self.embedder is None else self.embedder.fusion
+        if reads_layers(self._new_head()) and fusion not in ("concat", "auto"):
+            raise UserError(
+                f"Co-occurrence pooling reads each layer on its own; fusion={fusion!r} leaves one vector.",
+                hint='use fusion="concat" with this head',
+            )
 
     def __sklearn_tags__(self) -> Tags:
         return text_tags(super().__sklearn_tags__())

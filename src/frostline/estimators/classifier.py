@@ -45,7 +45,8 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
     features : {"embedding"}, default="embedding"
         What the head learns on.
     head : str or estimator, default="linear"
-        ``"linear"`` (logistic, strength by cross-validation), ``"mlp"``, or any scikit-learn classifier.
+        ``"linear"`` (logistic, strength by cross-validation), ``"mlp"``, ``"cooccurrence"`` (dot products
+        between several layers), or any scikit-learn classifier.
     embedder : TextEmbedder, default=None
         Overrides `backbone`, `layers`, `pooling` and `fusion`; takes templates, windows and stores as well.
     seed : int, default=0

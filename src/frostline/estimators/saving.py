@@ -22,7 +22,7 @@ from frostline.estimators.arms import Arm
 from frostline.estimators.classifier import TextClassifier
 from frostline.estimators.foreign import dump_foreign, load_foreign
 from frostline.estimators.regressor import TextRegressor
-from frostline.heads import LogPool, SumPool
+from frostline.heads import LogPool, SumPool, reads_layers
 from frostline.reports import to_card, to_html, to_json
 from frostline.selection import Candidate
 from frostline.uncertainty import ResidualIntervals
@@ -34,7 +34,8 @@ __all__ = ["describe_choice", "load", "save_estimator"]
 
 _KINDS: dict[str, type[TextEstimator]] = {"TextClassifier": TextClassifier, "TextRegressor": TextRegressor}
 _HEADS = (
-    "LinearClassifier", "LinearRegressor", "MLPClassifier", "MLPRegressor", "TfidfClassifier", "TfidfRegressor",
+    "CooccurrenceClassifier", "LinearClassifier", "LinearRegressor", "MLPClassifier", "MLPRegressor", "TfidfClassifier",
+    "TfidfRegressor",
 )  # fmt: skip
 _HEAD_FILE = "head.safetensors"
 _KEYS = {
@@ -287,7 +288,7 @@ def describe_choice(estimator: TextEstimator) -> dict[str, Any]:
     if hasattr(head, "strength_"):
         chosen["strength"] = float(head.strength_)
     if hasattr(head, "chosen_"):
-        chosen["mlp"] = head.chosen_
+        chosen["cooccurrence" if reads_layers(head) else "mlp"] = head.chosen_
     return chosen
 
 

@@ -1,12 +1,14 @@
 """Heads: what is trained on embeddings to predict, where scikit-learn has nothing as exact, as fast or as safe to save."""
 
 from frostline.heads.blend import LogPool, SumPool
-from frostline.heads.choice import fit_head, held_out, make_head
+from frostline.heads.choice import fit_head, held_out, make_head, reads_layers
+from frostline.heads.cooccurrence import CooccurrenceClassifier
 from frostline.heads.linear import LinearClassifier, LinearRegressor
 from frostline.heads.mlp import MLPClassifier, MLPRegressor
 from frostline.heads.tfidf import TfidfClassifier, TfidfRegressor
 
 __all__ = [
+    "CooccurrenceClassifier",
     "LinearClassifier",
     "LinearRegressor",
     "LogPool",
@@ -18,4 +20,5 @@ __all__ = [
     "fit_head",
     "held_out",
     "make_head",
+    "reads_layers",
 ]

@@ -12,15 +12,17 @@ from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 from frostline.contracts import FloatArray
 from frostline.errors import UserError, nearest
 from frostline.heads._folds import inner_folds
+from frostline.heads.cooccurrence import CooccurrenceClassifier
 from frostline.heads.linear import LinearClassifier, LinearRegressor
 from frostline.heads.mlp import MLPClassifier, MLPRegressor
 
-__all__ = ["fit_head", "held_out", "make_head"]
+__all__ = ["fit_head", "held_out", "make_head", "reads_layers"]
 
 _BY_NAME: dict[str, dict[str, Any]] = {
     "auto": {"classification": LinearClassifier, "regression": LinearRegressor},
     "linear": {"classification": LinearClassifier, "regression": LinearRegressor},
     "mlp": {"classification": MLPClassifier, "regression": MLPRegressor},
+    "cooccurrence": {"classification": CooccurrenceClassifier},
 }
 
 
@@ -30,8 +32,8 @@ def make_head(head: Any, task: str, seed: int) -> Any:
     Parameters
     ----------
     head : str or estimator
-        ``"linear"``, ``"mlp"``, ``"auto"`` (linear: on frozen vectors others were rarely better and never as fast), or a
-        scikit-learn estimator, which is cloned.
+        ``"linear"``, ``"mlp"``, ``"cooccurrence"`` (classification), ``"auto"`` (linear: on frozen vectors others were
+        rarely better and never as fast), or a scikit-learn estimator, which is cloned.
     task : {"classification", "regression"}
     seed : int
         Of folds and weights; a given estimator keeps its own.
@@ -46,6 +48,11 @@ def make_head(head: Any, task: str, seed: int) -> Any:
             raise UserError(
                 f"Unknown head {head!r}. Allowed: {', '.join(map(repr, _BY_NAME))}, or a scikit-learn estimator.",
                 hint=nearest(head, _BY_NAME) or None,
+            )
+        if task not in _BY_NAME[head]:
+            raise UserError(
+                f"The head {head!r} is for {' and '.join(_BY_NAME[head])} only, the task is {task}.",
+                hint="use 'linear' or 'mlp'",
             )
         return _BY_NAME[head][task](seed=seed)
     if inspect.isclass(head) or not isinstance(head, BaseEstimator) or not hasattr(head, "fit"):
@@ -63,8 +70,17 @@ def make_head(head: Any, task: str, seed: int) -> Any:
     return clone(head)
 
 
-def fit_head(head: Any, X: FloatArray, y: NDArray[Any], groups: NDArray[Any] | None) -> Any:
-    """Fit a head; `groups` go to heads that take them."""
+def reads_layers(head: Any) -> bool:
+    """Whether a head must see the layers side by side."""
+    return isinstance(head, CooccurrenceClassifier)
+
+
+def fit_head(
+    head: Any, X: FloatArray, y: NDArray[Any], groups: NDArray[Any] | None, *, n_layers: int | None = None
+) -> Any:
+    """Fit a head; `groups` go to heads that take them, the number of layers in `X` to those that have yet to know it."""
+    if reads_layers(head) and head.n_layers is None and head.widths is None:
+        head.set_params(n_layers=n_layers)
     if "groups" in inspect.signature(head.fit).parameters:
         return head.fit(X, y, groups=groups)
     return head.fit(X, y)
