@@ -18,7 +18,7 @@ from frostline._progress import progress_bar
 from frostline.backbones import distinct_keys, plan_batches, row_windows
 from frostline.backbones.windows import join_windows, text_keys, windows_per_row
 from frostline.contracts import Backbone, EmbedStats, FeatureSpec, IntArray, KeyArray, Tap, Tokens, VectorStore
-from frostline.errors import UserError, nearest
+from frostline.errors import StoreError, UserError, nearest
 from frostline.store import MemoryStore, keys_of
 
 __all__ = ["OVERFLOWS", "ExtractionStream", "Extractor", "Features", "Forecast"]
@@ -266,6 +266,16 @@ class Extractor:
             return np.ones((len(window.keys), len(self.specs)), dtype=bool)
         return ~np.column_stack([store.contains(spec, window.keys) for spec in self.specs])
 
+    def embed(self, window: _Window, store: VectorStore, advance: Any) -> tuple[NDArray[np.float32], int]:
+        """Run what the store lacks and gather the vectors of each row; the number of texts that ran comes with them."""
+        n_run = self.run(window, store, advance)
+        try:
+            return self.gather(window, store), n_run
+        except StoreError:
+            # Another process may have removed vectors since we found them; what is damaged is found, and raises again.
+            n_run += self.run(window, store, lambda _: None)
+            return self.gather(window, store), n_run
+
     def run(self, window: _Window, store: VectorStore, advance: Any) -> int:
         """Run what the store lacks, batch by batch; returns the number of texts that ran."""
         lacking = self.lacking(window, store)
@@ -317,8 +327,7 @@ class ExtractionStream:
         with progress_bar(extractor.progress, self._total, label, "rows") as advance:
             for texts in self._windows:
                 window = extractor.read(texts, self._stats.n_rows)
-                n_run = extractor.run(window, store, advance)
-                vectors = extractor.gather(window, store)
+                vectors, n_run = extractor.embed(window, store, advance)
                 self._seen.append(np.column_stack([window.keys, window.lengths.astype(np.uint64)]))
                 n_cut = int(window.row_truncated.sum())
                 now = time.perf_counter()
