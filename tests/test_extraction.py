@@ -220,3 +220,22 @@ def test_damage_is_not_hidden_by_running_again(backbone, store_path):
     with Store(store_path) as store, pytest.raises(StoreError, match="damaged|checksum|verify"):
         extract(backbone, texts_of(20), store=store)
     assert backbone.n_texts == 20
+
+
+def test_what_does_not_fit_the_store_is_refused_before_anything_runs(backbone, store_path):
+    with (
+        Store(store_path, max_bytes=19 * 3 * (16 * 4 + 16)) as store,
+        pytest.raises(StoreError, match="more than the limit"),
+    ):
+        extract(backbone, texts_of(20), store=store)
+    assert backbone.n_texts == 0
+    assert not store_path.exists()
+
+
+def test_a_full_disk_is_seen_before_anything_runs(backbone, store_path, monkeypatch):
+    from types import SimpleNamespace
+
+    monkeypatch.setattr("frostline.store.place.shutil.disk_usage", lambda _: SimpleNamespace(free=4000))
+    with Store(store_path) as store, pytest.raises(StoreError, match="needs 4.8 kB at .* 4 kB are free"):
+        extract(backbone, texts_of(20), store=store)
+    assert backbone.n_texts == 0

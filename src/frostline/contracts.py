@@ -216,6 +216,10 @@ class VectorStore(Protocol):
         """Write the vectors of `keys` into `out`, shape (n, D); a missing key raises."""
         ...
 
+    def check_space(self, n_bytes: int) -> None:
+        """Raise unless `n_bytes` more fit."""
+        ...
+
     def append(self, specs: Sequence[FeatureSpec], keys: KeyArray, vectors: NDArray[np.float32]) -> None:
         """Commit one batch whole, or not at all: `vectors` has shape (n, len(specs), D)."""
         ...

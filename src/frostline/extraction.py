@@ -133,6 +133,7 @@ class Extractor:
         self.backbone = backbone
         self.taps = list(taps)
         self.specs = [FeatureSpec.of(backbone, tap) for tap in self.taps]
+        self._vector_bytes = backbone.dim * 4 + 16  # with its key
         self.max_length = _check_window(backbone, max_length)
         self.overflow = overflow
         self.prompt = prompt
@@ -213,7 +214,7 @@ class Extractor:
                     missing.append(window.ids[i])
         stats.n_truncated, stats.n_embedded = int(truncated.sum()), len(missing)
         stats.seconds = self._time(missing, sample)
-        return Forecast(stats, len(missing) * len(self.taps) * (self.backbone.dim * 4 + 16), truncated, read)
+        return Forecast(stats, len(missing) * len(self.taps) * self._vector_bytes, truncated, read)
 
     def _time(self, missing: list[NDArray[np.int32]], sample: int) -> float:
         if not missing:
@@ -279,6 +280,7 @@ class Extractor:
     def run(self, window: _Window, store: VectorStore, advance: Any) -> int:
         """Run what the store lacks, batch by batch; returns the number of texts that ran."""
         lacking = self.lacking(window, store)
+        store.check_space(int(lacking.sum()) * self._vector_bytes)
         rows_of = np.bincount(window.pieces, minlength=len(window.keys))
         n_run = 0
         for batch in window.batches:
