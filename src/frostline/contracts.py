@@ -120,7 +120,8 @@ class Tokens:
     ids : list of w int arrays, each of shape (T_i,)
         What is fed to the model: one window a text, or several where long texts are chunked.
     n_full : int array of shape (n,)
-        Tokens that each whole text has.
+        Tokens that each whole text has; of a text far beyond the window perhaps only those of its beginning, more than the
+        window holds.
     owner : int array of shape (w,)
         Which text a window belongs to, in ascending order.
     read : int array of shape (n, 2), or None

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from frostline._progress import progress_bar
 from frostline.backbones import distinct_keys, plan_batches, row_windows
+from frostline.backbones.beginning import LONG_TEXT
 from frostline.backbones.windows import join_windows, text_keys, windows_per_row
 from frostline.contracts import Backbone, EmbedStats, FeatureSpec, IntArray, KeyArray, Tap, Tokens, VectorStore
 from frostline.errors import StoreError, UserError, nearest
@@ -240,7 +241,8 @@ class Extractor:
         if self.overflow == "error" and cut.any():
             row = int(np.flatnonzero(cut[text_of_row])[0])
             raise UserError(
-                f"Row {first_row + row} has {tokens.n_full[text_of_row[row]]} tokens, more than the window of "
+                f"Row {first_row + row} has {'at least ' * (len(texts[row]) > LONG_TEXT)}"
+                f"{tokens.n_full[text_of_row[row]]} tokens, more than the window of "
                 f"{self.max_length} ({int(cut[text_of_row].sum())} such rows).",
                 hint="use overflow='chunk' to read all of it, or overflow='truncate' to cut it",
             )
