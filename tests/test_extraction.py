@@ -9,7 +9,7 @@ import frostline.extraction as extraction
 from fakes import tiny_bert
 from frostline.backbones import resolve
 from frostline.contracts import BackboneSpec, Tap
-from frostline.errors import UserError
+from frostline.errors import StoreError, UserError
 from frostline.extraction import Extractor
 from frostline.store import Store
 
@@ -188,3 +188,54 @@ def test_forecast_counts_and_stores_nothing(backbone, store_path):
     assert (stats.n_rows, stats.n_texts, stats.n_embedded, stats.n_truncated) == (36, 31, 21, 1)
     assert stats.seconds > 0
     assert forecast.bytes == 21 * 3 * (16 * 4 + 16)
+
+
+def test_what_another_process_removes_meanwhile_runs_again(backbone, store_path, monkeypatch):
+    texts = texts_of(20)
+    with Store(store_path) as store:
+        first = extract(backbone, texts, store=store)
+    run = Extractor.run
+    n_runs = []
+
+    def run_then_prune(self, window, store, advance):
+        n_runs.append(run(self, window, store, advance))
+        if len(n_runs) == 1:
+            with Store(store_path) as other:
+                assert other.prune(max_bytes=0)["n_vectors_removed"] == 60
+        return n_runs[-1]
+
+    monkeypatch.setattr(Extractor, "run", run_then_prune)
+    with Store(store_path) as store:
+        again = extract(backbone, texts, store=store)
+    assert n_runs == [0, 20]
+    assert again.stats.n_embedded == 20
+    np.testing.assert_array_equal(again.vectors, first.vectors)
+
+
+def test_damage_is_not_hidden_by_running_again(backbone, store_path):
+    with Store(store_path) as store:
+        extract(backbone, texts_of(20), store=store)
+    for shard in (store_path / "shards").iterdir():
+        shard.write_bytes(shard.read_bytes()[:-40] + b"x" * 40)
+    with Store(store_path) as store, pytest.raises(StoreError, match="damaged|checksum|verify"):
+        extract(backbone, texts_of(20), store=store)
+    assert backbone.n_texts == 20
+
+
+def test_what_does_not_fit_the_store_is_refused_before_anything_runs(backbone, store_path):
+    with (
+        Store(store_path, max_bytes=19 * 3 * (16 * 4 + 16)) as store,
+        pytest.raises(StoreError, match="more than the limit"),
+    ):
+        extract(backbone, texts_of(20), store=store)
+    assert backbone.n_texts == 0
+    assert not store_path.exists()
+
+
+def test_a_full_disk_is_seen_before_anything_runs(backbone, store_path, monkeypatch):
+    from types import SimpleNamespace
+
+    monkeypatch.setattr("frostline.store.place.shutil.disk_usage", lambda _: SimpleNamespace(free=4000))
+    with Store(store_path) as store, pytest.raises(StoreError, match="needs 4.8 kB at .* 4 kB are free"):
+        extract(backbone, texts_of(20), store=store)
+    assert backbone.n_texts == 0

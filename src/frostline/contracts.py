@@ -128,7 +128,8 @@ class Tokens:
     ids : list of w int arrays, each of shape (T_i,)
         What is fed to the model: one window a text, or several where long texts are chunked.
     n_full : int array of shape (n,)
-        Tokens that each whole text has.
+        Tokens that each whole text has; of a text far beyond the window perhaps only those of its beginning, more than the
+        window holds.
     owner : int array of shape (w,)
         Which text a window belongs to, in ascending order.
     read : int array of shape (n, 2), or None
@@ -248,6 +249,10 @@ class VectorStore(Protocol):
 
     def gather(self, spec: FeatureSpec, keys: KeyArray, out: NDArray[np.float32]) -> None:
         """Write the vectors of `keys` into `out`, shape (n, D); a missing key raises."""
+        ...
+
+    def check_space(self, n_bytes: int) -> None:
+        """Raise unless `n_bytes` more fit."""
         ...
 
     def append(self, specs: Sequence[FeatureSpec], keys: KeyArray, vectors: NDArray[np.float32]) -> None:

@@ -24,9 +24,10 @@ from frostline.backbones import (
     plan_batches,
     row_windows,
 )
+from frostline.backbones.beginning import LONG_TEXT
 from frostline.backbones.windows import join_windows, text_keys, windows_per_row
 from frostline.contracts import Backbone, EmbedStats, FeatureSpec, IntArray, KeyArray, Tap, Tokens, VectorStore
-from frostline.errors import UserError, nearest
+from frostline.errors import StoreError, UserError, nearest
 from frostline.features import Features, Forecast
 from frostline.store import MemoryStore, keys_of
 
@@ -95,6 +96,7 @@ class Extractor:
         self.taps = tuple(taps)
         self.specs = [FeatureSpec.of(backbone, tap) for tap in self.taps]
         check_service_window(backbone, max_length, overflow)
+        self._vector_bytes = backbone.dim * 4 + 16  # with its key
         self.max_length = _check_window(backbone, max_length)
         self.overflow = overflow
         self.prompt = prompt
@@ -174,7 +176,7 @@ class Extractor:
             n_requests += sum(bool(lacking[batch].any()) for batch in window.batches)
         stats.n_texts, stats.n_embedded = len(seen), len(missing)
         stats.n_truncated = int(truncated.sum())
-        n_bytes = len(missing) * len(self.taps) * (self.backbone.dim * 4 + 16)
+        n_bytes = len(missing) * len(self.taps) * self._vector_bytes
         if self.backbone.service is None:
             stats.seconds = self._time(missing, sample)
             return Forecast(stats, n_bytes, truncated, read)
@@ -207,7 +209,8 @@ class Extractor:
         if self.overflow == "error" and cut.any():
             row = int(np.flatnonzero(cut[text_of_row])[0])
             raise UserError(
-                f"Row {first_row + row} has {tokens.n_full[text_of_row[row]]} tokens, more than the window of "
+                f"Row {first_row + row} has {'at least ' * (len(texts[row]) > LONG_TEXT)}"
+                f"{tokens.n_full[text_of_row[row]]} tokens, more than the window of "
                 f"{self.max_length} ({int(cut[text_of_row].sum())} such rows).",
                 hint="use overflow='chunk' to read all of it, or overflow='truncate' to cut it",
             )
@@ -234,11 +237,22 @@ class Extractor:
             return np.ones((len(window.keys), len(self.specs)), dtype=bool)
         return ~np.column_stack([store.contains(spec, window.keys) for spec in self.specs])
 
+    def embed(self, window: _Window, store: VectorStore, advance: Any) -> tuple[NDArray[np.float32], int]:
+        """Run what the store lacks and gather the vectors of each row; the number of texts that ran comes with them."""
+        n_run = self.run(window, store, advance)
+        try:
+            return self.gather(window, store), n_run
+        except StoreError:
+            # Another process may have removed vectors since we found them; what is damaged is found, and raises again.
+            n_run += self.run(window, store, lambda _: None)
+            return self.gather(window, store), n_run
+
     def run(self, window: _Window, store: VectorStore, advance: Any) -> int:
         """Run what the store lacks, batch by batch; returns the number of texts that ran."""
         lacking = self.lacking(window, store)
         if self.backbone.service is not None and lacking.any():
             check_canary(self.backbone.service, self.specs, store)
+        store.check_space(int(lacking.sum()) * self._vector_bytes)
         rows_of = np.bincount(window.pieces, minlength=len(window.keys))
         n_run = 0
         for batch in window.batches:
@@ -287,8 +301,7 @@ class ExtractionStream:
         with progress_bar(extractor.progress, self._total, label, "rows") as advance:
             for texts in self._windows:
                 window = extractor.read(texts, self._stats.n_rows)
-                n_run = extractor.run(window, store, advance)
-                vectors = extractor.gather(window, store)
+                vectors, n_run = extractor.embed(window, store, advance)
                 self._seen.append(np.column_stack([window.keys, window.lengths.astype(np.uint64)]))
                 n_cut = int(window.row_truncated.sum())
                 now = time.perf_counter()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from frostline.contracts import FeatureSpec
-from frostline.errors import StoreError
+from frostline.errors import StoreError, UserError
 from frostline.store import Store, default_store_path
 from frostline.store.place import check_space, explained, network_filesystem
 
@@ -154,3 +154,17 @@ def test_format_that_appears_later_is_refused_too(folder: Path, specs: list[Feat
         (folder / "format.json").write_text('{"format": 2}')
         with pytest.raises(StoreError, match="has format 2"):
             store.contains(specs[0], make_batch(0)[0])
+
+
+def test_the_limit_comes_from_the_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FROSTLINE_STORE_MAX_BYTES", "2000")
+    with Store(folder) as store, pytest.raises(StoreError, match=r"3 kB, more than the limit of 2 kB"):
+        store.check_space(3000)
+    assert "max_bytes=2000" in repr(Store(folder))
+    assert "max_bytes=5" in repr(Store(folder, max_bytes=5))  # what is said in code counts
+    for wrong in ("2GB", "0", "-5", "1.5"):
+        monkeypatch.setenv("FROSTLINE_STORE_MAX_BYTES", wrong)
+        with pytest.raises(UserError, match="positive whole number of bytes"):
+            Store(folder)
+    monkeypatch.setenv("FROSTLINE_STORE_MAX_BYTES", "")
+    assert "max_bytes=None" in repr(Store(folder))

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from frostline.backbones.beginning import LONG_TEXT, beginning, splits_at_spaces
 from frostline.backbones.packed import Runner, RunnerReport, choose_runner
 from frostline.backbones.pooling import pool
 from frostline.contracts import IntArray, Layer, Recipe, Service, Tap, Tokens
@@ -307,6 +308,7 @@ class TransformerBackbone:
         UserError
             A text without tokens.
         """
+        texts = texts if windows else [self._enough_of(text, max_length) for text in texts]
         whole = self.tokenizer(list(texts), add_special_tokens=True, truncation=False, verbose=False)["input_ids"]
         n_full = np.fromiter((len(ids) for ids in whole), dtype=np.int64, count=len(whole))
         if (empty := np.flatnonzero(n_full == 0)).size:
@@ -324,6 +326,17 @@ class TransformerBackbone:
             ids.extend(np.asarray(piece, dtype=np.int32) for piece in pieces)
             owner.extend([i] * len(pieces))
         return Tokens(ids=ids, n_full=n_full, owner=np.asarray(owner, dtype=np.intp), read=read)
+
+    def _enough_of(self, text: str, max_length: int) -> str:
+        """The text, or as much of a huge one as holds more than a window of the same tokens."""
+        if len(text) <= LONG_TEXT or not splits_at_spaces(self.tokenizer):
+            return text
+        n = LONG_TEXT // 2
+        while len(start := beginning(text, n)) < len(text):
+            if len(self.tokenizer(start, truncation=False, verbose=False)["input_ids"]) > max_length:
+                return start
+            n *= 4
+        return text
 
     def _cut(self, text: str, max_length: int, windows: bool) -> tuple[list[list[int]], tuple[int, int]]:
         """The tokenizer's own truncation (it alone knows where special tokens belong), and the characters it kept."""

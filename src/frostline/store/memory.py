@@ -93,6 +93,9 @@ class MemoryStore:
             if len(keys):
                 self._tables[spec.address].take(positions, out)
 
+    def check_space(self, n_bytes: int) -> None:
+        """Do nothing: how much memory is free cannot be known beforehand."""
+
     def append(self, specs: Sequence[FeatureSpec], keys: KeyArray, vectors: NDArray[np.float32]) -> None:
         """Keep one batch whole, or not at all.
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from frostline.errors import StoreError
+from frostline.errors import StoreError, UserError
 
 if sys.platform != "win32":
     import fcntl
@@ -22,6 +22,7 @@ __all__ = [
     "FORMAT",
     "check_folder",
     "check_space",
+    "default_limit",
     "default_store_path",
     "exclusive",
     "explained",
@@ -54,6 +55,30 @@ def default_store_path() -> Path:
     cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
     # The XDG Base Directory specification says that a relative path is to be ignored.
     return (cache if cache.is_absolute() else Path("~/.cache").expanduser()) / "frostline" / "store"
+
+
+def default_limit() -> int | None:
+    """How large a store may grow unless another limit is named.
+
+    Returns
+    -------
+    int or None
+        Bytes in ``$FROSTLINE_STORE_MAX_BYTES``; None where it is not set or empty.
+
+    Raises
+    ------
+    UserError
+        It is no positive whole number.
+    """
+    written = os.environ.get("FROSTLINE_STORE_MAX_BYTES", "").strip()
+    if not written:
+        return None
+    if not (written.isascii() and written.isdigit()) or int(written) == 0:
+        raise UserError(
+            f"FROSTLINE_STORE_MAX_BYTES must be a positive whole number of bytes, got {written!r}.",
+            hint="for 10 GB: export FROSTLINE_STORE_MAX_BYTES=10000000000",
+        )
+    return int(written)
 
 
 def check_folder(folder: Path, *, read_only: bool) -> None:

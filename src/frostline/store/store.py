@@ -44,7 +44,8 @@ class Store:
     read_only : bool
         Never write anything, not even when a vector was last used; for read-only media and network file systems.
     max_bytes : int, optional
-        Before an append would exceed this, the least recently used shards are removed. What this process has read or
+        By default what the environment variable ``FROSTLINE_STORE_MAX_BYTES`` says, else no limit. Before an append
+        would exceed this, the least recently used shards are removed. What this process has read or
         written since it opened the store is never removed, so a job larger than the limit exceeds it (`check_space`
         says so beforehand).
 
@@ -64,7 +65,8 @@ class Store:
         if max_bytes is not None and max_bytes <= 0:
             raise UserError(f"max_bytes must be a positive number of bytes or None, got {max_bytes!r}.")
         self._path = place.default_store_path() if path == "default" else Path(path).expanduser()
-        self._read_only, self._max_bytes = read_only, max_bytes
+        self._read_only = read_only
+        self._max_bytes = place.default_limit() if max_bytes is None else max_bytes
         with place.explained(self._path):
             place.check_folder(self._path, read_only=read_only)
         self._closed = False
@@ -148,7 +150,7 @@ class Store:
         Parameters
         ----------
         n_bytes : int
-            What is to be stored: texts times taps times width times 4.
+            What is to be stored: texts times taps times (width times 4 and 16 for the key).
 
         Raises
         ------

@@ -16,7 +16,7 @@ the choice would flip only under a disturbance of a factor of 4 that spares one 
 
 
 def best_ms(calls: Mapping[str, Callable[[], object]]) -> dict[str, float]:
-    """Time calls in turn, round after round, so that a busy moment falls on all of them.
+    """Time calls in turn by the processor's clock, round after round, so that other work on the machine counts little.
 
     Parameters
     ----------
@@ -26,14 +26,14 @@ def best_ms(calls: Mapping[str, Callable[[], object]]) -> dict[str, float]:
     Returns
     -------
     dict of str to float
-        Milliseconds of each call's best round.
+        Processor milliseconds, over all threads, of each call's best round.
     """
     best = dict.fromkeys(calls, float("inf"))
     for _ in range(_ROUNDS):
         for name, call in calls.items():
-            began = time.perf_counter()
+            began = time.process_time()
             call()
-            best[name] = min(best[name], 1e3 * (time.perf_counter() - began))
+            best[name] = min(best[name], 1e3 * (time.process_time() - began))
     return best
 
 
