@@ -189,8 +189,9 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         self.arms_, self.pool_, self.selection_ = fitted.arms, fitted.pool, fitted.table
         candidate = self.arms_[0].candidate
         self.layers_ = [] if candidate is None else candidate.layers
-        self.backbone_ = None if extractor is None else describe_backbone(extractor.backbone)
-        if candidate is not None:
+        self.backbone_ = None
+        if candidate is not None and extractor is not None:
+            self.backbone_ = describe_backbone(extractor.backbone)
             embedder.set_params(layers=candidate.layers, pooling=candidate.pooling, fusion=candidate.fusion)
         self.embedder_ = embedder
 

@@ -162,7 +162,7 @@ def load(
 def _check_trust(manifest: dict[str, Any], trusted: str | None, folder: str) -> None:
     """A backbone with code of its own is known by the digest of that code."""
     name = manifest["embedder"]["backbone"]
-    if "code" in manifest["backbone"] and trusted is None:
+    if "code" in (manifest["backbone"] or {}) and trusted is None:
         raise ArtifactError(
             f"{folder} was fitted on the backbone {name!r}, which runs Python code of its own; nothing allows that here.",
             hint=f"read that code first, then pass --trust-remote-code {name} (Python: trust_remote_code={name!r})",
