@@ -221,3 +221,13 @@ def test_latest_dates():
 def test_times_that_cannot_split(order, message):
     with pytest.raises(UserError, match=message):
         time_holdout(order, 1)
+
+
+def test_nested_values_group_by_what_they_hold():
+    import pyarrow as pa
+
+    lists = pa.array([[1, 2], [1], [1, 2], None, None])
+    assert group_ids(lists).tolist() == [0, 1, 0, 2, 3]
+    assert group_ids([{"a": 1}, {"a": 2}, {"a": 1}]).tolist() == [0, 1, 0]
+    assert group_ids([np.array([1.0]), np.array([1.0]), "('nested', '[1.0]')"]).tolist() == [0, 0, 1]
+    assert overlap([[1]], [[1], [2]]).tolist() == [True, False]

@@ -206,7 +206,12 @@ def _values(column: KeyColumn) -> list[Any]:
         rows = np.ascontiguousarray(column)
         return [row.tobytes() for row in rows]
     to_list: Callable[[], Iterable[Any]] | None = getattr(column, "tolist", None) or getattr(column, "to_pylist", None)
-    return list(column if to_list is None else to_list())
+    return [_hashable(value) for value in (column if to_list is None else to_list())]
+
+
+def _hashable(value: Any) -> Any:
+    """Lists, objects and arrays by what they hold, marked so that no text equals them."""
+    return ("nested", repr(value)) if isinstance(value, list | dict | np.ndarray) else value
 
 
 def _is_missing(value: Any) -> bool:

@@ -258,3 +258,20 @@ def test_cuts_of_the_only_column_and_of_no_row() -> None:
     assert count_cuts(column, np.array([(0, 4), (0, 1)])) == {"a": 1}
     assert count_cuts(column.slice(0, 0), np.empty((0, 2), dtype=int)) == {}
     assert count_cuts(SENTENCES, np.array([(0, 6), (0, 30)])) == {"a": 1, "b": 1, "c": 1}
+
+
+def test_narrow_floats_inside_lists_are_short() -> None:
+    table = pa.table(
+        {
+            "list": pa.array([[0.1, None], None], pa.list_(pa.float32())),
+            "half": pa.array([[0.1], []], pa.list_(pa.float16(), -1)),
+            "map": pa.array([[("k", 0.7)], None], pa.map_(pa.string(), pa.float32())),
+            "struct": pa.array(
+                [{"a": [0.3], "b": 0.3}, None], pa.struct({"a": pa.list_(pa.float32()), "b": pa.float64()})
+            ),
+        }
+    )
+    assert render_rows(table) == [
+        '{"list": [0.1, null], "half": [0.1], "map": [["k", 0.7]], "struct": {"a": [0.3], "b": 0.3}}',
+        '{"list": null, "half": [], "map": null, "struct": null}',
+    ]

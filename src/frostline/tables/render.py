@@ -163,7 +163,7 @@ def _texts(table: pa.Table, name: str, number: NumberFormat) -> tuple[list[str |
     if types.is_nested(dtype):
         values = located(
             lambda value: None if value is None else json_text(value, number),
-            column.to_pylist(),
+            column.to_pylist() if "float" not in str(dtype) else [_shortest(v, dtype) for v in column.to_pylist()],
             lambda row: f"Column {name!r}, row {row}",
         )
         return values, False
@@ -189,6 +189,19 @@ def _floats(column: pa.ChunkedArray) -> list[float]:
     values = column.to_numpy()
     floats: list[float] = (values if column.type == pa.float64() else values.astype("U32").astype(np.float64)).tolist()
     return floats
+
+
+def _shortest(value: Any, dtype: pa.DataType) -> Any:
+    """A nested value in which narrower floats are the shortest decimals that mean them."""
+    if value is None:
+        return None
+    if types.is_floating(dtype) and dtype != pa.float64():
+        return float(str(dtype.to_pandas_dtype()(value)))
+    if types.is_struct(dtype):
+        return {field.name: _shortest(value[field.name], field.type) for field in dtype}
+    if types.is_map(dtype):
+        return [[_shortest(k, dtype.key_type), _shortest(v, dtype.item_type)] for k, v in value]
+    return [_shortest(v, dtype.value_type) for v in value] if types.is_nested(dtype) else value
 
 
 def _moments(column: pa.ChunkedArray) -> list[str | None]:
