@@ -70,9 +70,7 @@ def layered(n, signal, seed=0):
 
 
 def chosen(features, y, offered):
-    return select(
-        offered, features, y, np.arange(len(y)), task="classification", head="linear", n_layers=3, seed=0
-    )
+    return select(offered, features, y, np.arange(len(y)), task="classification", head="linear", n_layers=3, seed=0)
 
 
 def test_the_layer_that_holds_the_class_wins():
@@ -102,13 +100,15 @@ def test_of_equals_the_cheapest_wins():
     assert found.candidate.layers == [0]
 
 
-def test_what_the_time_does_not_allow_is_left_out_and_named(monkeypatch):
-    monkeypatch.setattr(selection, "SELECTION_SECONDS", 0.0)
-    features, y = layered(200, [1, 1, 1, 1])
+def test_fewer_rows_where_the_work_would_be_too_much(monkeypatch):
+    monkeypatch.setattr(selection, "SELECTION_WORK", 5 * 24 * 100.0)
+    monkeypatch.setattr(selection, "_FEWEST_ROWS", 50)
+    features, y = layered(800, [0, 2, 0, 0])
     found = chosen(features, y, [Candidate((tap,), "concat", "mean") for tap in features.taps])
-    assert found.candidate.layers == [0]  # the first is always tried
-    assert [c.note for c in found.table] == ["chosen", *["left out: no time"] * 3]
-    assert found.table[1].score is None
+    assert found.candidate.layers == [1]
+    assert found.table[1].std == pytest.approx(
+        np.sqrt(found.table[1].score * (1 - found.table[1].score) / 100), rel=0.1
+    )
 
 
 def test_many_rows_are_compared_on_some_and_trained_on_all(monkeypatch):

@@ -314,24 +314,24 @@ class CandidateScore:
     name : str
     layer : str or None
         The one layer that it reads, where it is one.
-    score, std : float or None
-        Out-of-fold accuracy or R2 and its standard error; None where it was not tried.
-    loss : float or None
+    score, std : float
+        Out-of-fold accuracy or R2 and its standard error.
+    loss : float
         Out-of-fold log loss in nats, or squared error over the variance of the target.
-    behind, behind_std : float or None
+    behind, behind_std : float
         Mean paired difference in loss to the best one, and its standard error.
     seconds : float
     note : str
-        ``"chosen"``, why it was not tried, or nothing.
+        ``"chosen"`` or nothing.
     """
 
     name: str
     layer: str | None = None
-    score: float | None = None
-    std: float | None = None
-    loss: float | None = None
-    behind: float | None = None
-    behind_std: float | None = None
+    score: float = 0.0
+    std: float = 0.0
+    loss: float = 0.0
+    behind: float = 0.0
+    behind_std: float = 0.0
     seconds: float = 0.0
     note: str = ""
 

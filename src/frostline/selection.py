@@ -13,7 +13,7 @@ Regression Trees, here with the error of the paired difference.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,8 +35,11 @@ LADDER = 7
 SELECTION_ROWS = 20_000
 """Rows that candidates are compared on; the winner is trained on all."""
 
-SELECTION_SECONDS = 300.0
-"""Time that comparing may take: a candidate that would go beyond it, judged by those before, is left out and named."""
+SELECTION_WORK = 1e10
+"""Products of rows, columns and regressions that comparing may take, a minute or two on two cores: with more, fewer rows
+are compared. It is counted, not timed, so that two machines choose alike."""
+
+_FEWEST_ROWS = 2_000
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class Selection:
     head : estimator
         Fitted on all rows.
     table : list of CandidateScore
-        In the order of cost; candidates that the time did not allow have no score.
+        In the order of cost.
     """
 
     candidate: Candidate
@@ -173,34 +176,42 @@ def select(
     if len(ordered) == 1:
         return Selection(ordered[0], _fit(ordered[0], features, y, groups, task, head, seed), [])
     rows = np.arange(len(y))
-    if len(y) > SELECTION_ROWS:
-        rows = holdout(y, groups, SELECTION_ROWS / len(y), seed, task == "classification")[1]
-    sample, y_sample = features.take(rows) if len(rows) < len(y) else features, y[rows]
-    tried = list(_try(ordered, sample, y_sample, groups[rows], task, head, seed))
-    best = min((t for t in tried if t.losses is not None), key=lambda t: float(t.losses.mean()))  # type: ignore[union-attr]
-    chosen = next(t for t in tried if t.losses is not None and _ties(t.losses, best.losses))
+    if (n_rows := _n_rows(ordered, features.vectors.shape[2], y, task)) < len(y):
+        rows = holdout(y, groups, n_rows / len(y), seed, task == "classification")[1]
+    sample = features.take(rows) if len(rows) < len(y) else features
+    tried = [_try(candidate, sample, y[rows], groups[rows], task, head, seed) for candidate in ordered]
+    if not all(len(t.losses) for t in tried):  # too few rows to hold any out: what an embedder reads by default
+        own = next((t for t in tried if t.candidate.layers == ["final"]), tried[-1])
+        return Selection(own.candidate, own.head, [])
+    best = min(tried, key=lambda t: float(t.losses.mean()))
+    chosen = next(t for t in tried if _ties(t.losses, best.losses))
     table = [t.score(chosen, best) for t in tried]
     fitted = chosen.head if len(rows) == len(y) else _fit(chosen.candidate, features, y, groups, task, head, seed)
     return Selection(chosen.candidate, fitted, table)
 
 
+def _n_rows(found: Sequence[Candidate], dim: int, y: NDArray[Any], task: str) -> int:
+    """How many rows the candidates can be compared on."""
+    width = sum(candidate.cost(0, dim)[1] for candidate in found)
+    regressions = 5 * (int(y.max()) + 1 if task == "classification" and y.max() > 1 else 1)
+    affordable = max(_FEWEST_ROWS, int(SELECTION_WORK / (width * regressions)))
+    return min(len(y), SELECTION_ROWS, affordable)
+
+
 @dataclass(frozen=True)
 class _Tried:
     candidate: Candidate
-    head: Any = None
-    losses: FloatArray | None = None
-    hits: FloatArray | None = None  # 1 where the row is right, or its share of the explained variance
-    seconds: float = 0.0
+    head: Any
+    losses: FloatArray
+    hits: FloatArray  # 1 where the row is right, or its share of the explained variance
+    seconds: float
 
     def score(self, chosen: _Tried, best: _Tried) -> CandidateScore:
-        layer = str(self.candidate.layers[0]) if len(self.candidate.taps) == 1 else None
-        if self.losses is None or self.hits is None or best.losses is None:
-            return CandidateScore(self.candidate.name, layer, note="left out: no time")
         difference = self.losses - best.losses
         n = len(self.losses)
         return CandidateScore(
             self.candidate.name,
-            layer,
+            str(self.candidate.layers[0]) if len(self.candidate.taps) == 1 else None,
             score=float(self.hits.mean()),
             std=float(self.hits.std() / np.sqrt(n)),
             loss=float(self.losses.mean()),
@@ -212,28 +223,20 @@ class _Tried:
 
 
 def _try(
-    ordered: Sequence[Candidate],
+    candidate: Candidate,
     features: Features,
     y: NDArray[Any],
     groups: NDArray[Any],
     task: str,
     head: Any,
     seed: int,
-) -> Iterator[_Tried]:
-    """Cross-validate candidates from the cheapest to the dearest, within the time there is."""
-    spent = per_column = 0.0
-    for candidate in ordered:
-        width = candidate.cost(0, features.vectors.shape[2])[1]
-        if spent + per_column * width > SELECTION_SECONDS:
-            yield _Tried(candidate)
-            continue
-        began = time.perf_counter()
-        fitted = _fit(candidate, features, y, groups, task, head, seed)
-        rows, predicted = held_out(fitted, candidate.features(features), y, groups, task, seed)
-        seconds = time.perf_counter() - began
-        spent, per_column = spent + seconds, max(per_column, seconds / width)
-        losses, hits = row_losses(task, predicted, y[rows]), _hits(task, predicted, y[rows])
-        yield _Tried(candidate, fitted, losses, hits, seconds)
+) -> _Tried:
+    """Cross-validate one candidate."""
+    began = time.perf_counter()
+    fitted = _fit(candidate, features, y, groups, task, head, seed)
+    rows, predicted = held_out(fitted, candidate.features(features), y, groups, task, seed)
+    losses, hits = row_losses(task, predicted, y[rows]), _hits(task, predicted, y[rows])
+    return _Tried(candidate, fitted, losses, hits, time.perf_counter() - began)
 
 
 def _fit(
@@ -249,10 +252,8 @@ def _fit(
     return fit_head(made, candidate.features(features), y, groups, n_layers=len(candidate.taps))
 
 
-def _ties(losses: FloatArray | None, best: FloatArray | None) -> bool:
+def _ties(losses: FloatArray, best: FloatArray) -> bool:
     """Whether the mean paired difference lies within one standard error of itself."""
-    if losses is None or best is None:
-        return False
     difference = losses - best
     return bool(difference.mean() <= difference.std() / np.sqrt(len(difference)))
 

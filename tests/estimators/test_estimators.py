@@ -149,7 +149,7 @@ def test_cooccurrence_reads_the_layers_side_by_side(embedder, tmp_path):
 
     texts, y = reviews(40)
     head = CooccurrenceClassifier(hidden=(16,), sigma=0.1, epochs=2)
-    clf = TextClassifier(embedder=embedder, head=head).fit(texts, y)
+    clf = TextClassifier(embedder=embedder, head=head, features="embedding").fit(texts, y)
     assert clf.head_.n_layers == len(clf.layers_) == 3
     assert head.n_layers is None
     assert set(clf.cv_metrics_) == {"accuracy", "macro_f1", "log_loss", "ece"}

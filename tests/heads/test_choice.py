@@ -3,12 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
 
 from frostline.errors import UserError
-from frostline.heads import LinearClassifier, LinearRegressor, MLPRegressor, fit_head, make_head, oof_predict
+from frostline.heads import LinearClassifier, LinearRegressor, MLPRegressor, fit_head, held_out, make_head
 
 
 def test_by_name():
@@ -51,8 +53,22 @@ def test_out_of_fold_predictions_of_any_head():
     y = rng.normal(size=30)[groups]
     nearest = KNeighborsRegressor(1).fit(X, y)
     assert (nearest.predict(X) == y).all()
-    assert np.mean(oof_predict(nearest, X, y, groups, cv=5, seed=0) == y) < 0.1
-    assert np.mean(oof_predict(nearest, X, y, None, cv=5, seed=0) == y) > 0.9
+    rows, found = held_out(nearest, X, y, groups, "regression", 0, every=True)
+    np.testing.assert_array_equal(rows, np.arange(120))
+    assert np.mean(found == y) < 0.1
+    assert np.mean(held_out(nearest, X, y, None, "regression", 0, every=True)[1] == y) > 0.9
+    assert len(held_out(nearest, X, y, groups, "regression", 0)[0]) == 24
     linear = LinearRegressor().fit(X, y)
-    assert oof_predict(linear, X, y, groups, cv=5, seed=0) is not None
-    assert oof_predict(nearest, X[:1], y[:1], groups[:1], cv=5, seed=0) is None
+    np.testing.assert_array_equal(held_out(linear, X, y, groups, "regression", 0)[1], linear.oof_pred_)
+    assert len(held_out(nearest, X[:1], y[:1], groups[:1], "regression", 0)[0]) == 0
+
+
+def test_held_out_classes_with_and_without_probabilities():
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2], 20)
+    X = rng.normal(size=(60, 3)) + 5 * np.eye(3)[y]
+    rows, proba = held_out(GaussianNB().fit(X, y), X, y, None, "classification", 0, every=True)
+    np.testing.assert_array_equal(rows, np.arange(60))
+    assert (proba.argmax(1) == y).mean() > 0.9
+    _, hard = held_out(LinearSVC().fit(X, y), X, y, None, "classification", 0, every=True)
+    assert set(np.unique(hard)) == {0.0, 1.0}

@@ -230,7 +230,7 @@ class _Job:
 
     def _layer_scores(self, estimator: Any, features: Features, train: NDArray[np.intp]) -> list[LayerScore]:
         """Each layer alone: as the fit has compared them, else by a linear head."""
-        known = [LayerScore(c.layer, c.score, c.std) for c in estimator.selection_ if c.layer and c.score and c.std]
+        known = [LayerScore(c.layer, c.score, c.std) for c in estimator.selection_ if c.layer]
         if len(known) > 1:
             return known
         return layer_scores(self.rows.task, features, self.rows.y[train], self.groups[train], self.options.seed)

@@ -146,6 +146,8 @@ def _held_out(
     if arm.candidate is None:
         found = getattr(arm.head, "oof_proba_" if task == "classification" else "oof_pred_", None)
         return (np.arange(len(y)), found) if found is not None else (np.empty(0, dtype=np.intp), np.empty(0))
+    if task == "classification" and not hasattr(arm.head, "predict_proba"):
+        return np.empty(0, dtype=np.intp), np.empty(0)
     every = task == "regression"  # intervals need the errors of all rows
     return held_out(arm.head, arm.candidate.features(features), y, groups, task, seed, every=every)
 

@@ -165,7 +165,8 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         ArtifactError
             The backbone found now is not the one of the fit.
         """
-        return self.embedder_.render(X).through(self.extractor())
+        extractor = self.extractor()
+        return self.embedder_.render(X).through(extractor)
 
     def extractor(self) -> Extractor | PlainTexts:
         """What reads rows for predictions.

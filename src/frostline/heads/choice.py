@@ -107,16 +107,15 @@ def held_out(
     Returns
     -------
     rows : int array of shape (m,)
-        Empty where the rows allow no folds, or the head gives no probabilities.
+        Empty where the rows allow no folds.
     predicted : array of shape (m, n_classes) or (m,)
+        Of a classifier without probabilities, one for the class it names.
     """
     own = getattr(head, "oof_proba_" if task == "classification" else "oof_pred_", None)
     if own is not None:
         return np.arange(len(y)), np.asarray(own)
     n_classes = int(y.max()) + 1 if task == "classification" else 0
     nothing = np.empty(0, dtype=np.intp), np.empty((0, n_classes) if n_classes else 0)
-    if n_classes and not hasattr(head, "predict_proba"):
-        return nothing
     try:
         folds = inner_folds(y, None if groups is None else list(groups), 5, seed, stratify=bool(n_classes))
     except UserError:
@@ -141,6 +140,8 @@ def _fold(
     fitted = fit_head(clone(head), X[train], y[train], None if groups is None else groups[train])
     if not n_classes:
         return test, np.asarray(fitted.predict(X[test]), dtype=np.float64)
+    if not hasattr(fitted, "predict_proba"):
+        return test, np.eye(n_classes)[np.asarray(fitted.predict(X[test]), dtype=np.intp)]
     proba = np.zeros((len(test), n_classes))
     proba[:, np.asarray(fitted.classes_)] = fitted.predict_proba(X[test])
     return test, proba

@@ -228,7 +228,7 @@ def _choice(report: FitReport) -> Markup:
     if not report.candidates:
         return Markup()
     metric = metric_named(report.layer_metric or "score")
-    tried = sorted((c for c in report.candidates if c.loss is not None), key=lambda c: c.loss or 0.0)
+    tried = sorted(report.candidates, key=lambda c: c.loss)
     rows = [
         (
             c.name,
