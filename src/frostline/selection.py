@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from frostline.backbones import resolve_layers
 from frostline.contracts import CandidateScore, FloatArray, Layer, Tap
 from frostline.features import Features
-from frostline.heads import fit_head, held_out, make_head
+from frostline.heads import LinearClassifier, fit_head, held_out, make_head
 from frostline.numerics.fusion import fuse
 from frostline.splits import holdout
 
@@ -35,8 +35,8 @@ LADDER = 7
 SELECTION_ROWS = 20_000
 """Rows that candidates are compared on; the winner is trained on all."""
 
-SELECTION_WORK = 1e10
-"""Products of rows, columns and regressions that comparing may take, a minute or two on two cores: with more, fewer rows
+SELECTION_WORK = 2e9
+"""Products of rows, columns and regressions that comparing may take, about a minute on two cores: with more, fewer rows
 are compared. It is counted, not timed, so that two machines choose alike."""
 
 _FEWEST_ROWS = 2_000
@@ -181,19 +181,22 @@ def select(
     sample = features.take(rows) if len(rows) < len(y) else features
     tried = [_try(candidate, sample, y[rows], groups[rows], task, head, seed) for candidate in ordered]
     if not all(len(t.losses) for t in tried):  # too few rows to hold any out: what an embedder reads by default
-        own = next((t for t in tried if t.candidate.layers == ["final"]), tried[-1])
-        return Selection(own.candidate, own.head, [])
+        own = next((c for c in ordered if c.layers == ["final"]), ordered[-1])
+        return Selection(own, _fit(own, features, y, groups, task, head, seed), [])
     best = min(tried, key=lambda t: float(t.losses.mean()))
     chosen = next(t for t in tried if _ties(t.losses, best.losses))
     table = [t.score(chosen, best) for t in tried]
-    fitted = chosen.head if len(rows) == len(y) else _fit(chosen.candidate, features, y, groups, task, head, seed)
+    fitted = chosen.head
+    if fitted is None or len(rows) < len(y):
+        fitted = _fit(chosen.candidate, features, y, groups, task, head, seed)
     return Selection(chosen.candidate, fitted, table)
 
 
 def _n_rows(found: Sequence[Candidate], dim: int, y: NDArray[Any], task: str) -> int:
     """How many rows the candidates can be compared on."""
     width = sum(candidate.cost(0, dim)[1] for candidate in found)
-    regressions = 5 * (int(y.max()) + 1 if task == "classification" and y.max() > 1 else 1)
+    n_classes = int(y.max()) + 1 if task == "classification" else 2
+    regressions = 5 if n_classes == 2 else n_classes * (5 if n_classes <= 10 else 1)  # see LinearClassifier.tune
     affordable = max(_FEWEST_ROWS, int(SELECTION_WORK / (width * regressions)))
     return min(len(y), SELECTION_ROWS, affordable)
 
@@ -201,7 +204,7 @@ def _n_rows(found: Sequence[Candidate], dim: int, y: NDArray[Any], task: str) ->
 @dataclass(frozen=True)
 class _Tried:
     candidate: Candidate
-    head: Any
+    head: Any  # None where it was not fitted on all rows
     losses: FloatArray
     hits: FloatArray  # 1 where the row is right, or its share of the explained variance
     seconds: float
@@ -233,8 +236,12 @@ def _try(
 ) -> _Tried:
     """Cross-validate one candidate."""
     began = time.perf_counter()
-    fitted = _fit(candidate, features, y, groups, task, head, seed)
-    rows, predicted = held_out(fitted, candidate.features(features), y, groups, task, seed)
+    X, made, fitted = candidate.features(features), make_head(head, task, seed), None
+    if isinstance(made, LinearClassifier):
+        rows, predicted = made.tune(X, y, list(groups)) or (np.empty(0, dtype=np.intp), np.empty((0, 1)))
+    else:
+        fitted = fit_head(made, X, y, groups, n_layers=len(candidate.taps))
+        rows, predicted = held_out(fitted, X, y, groups, task, seed)
     losses, hits = row_losses(task, predicted, y[rows]), _hits(task, predicted, y[rows])
     return _Tried(candidate, fitted, losses, hits, time.perf_counter() - began)
 

@@ -66,6 +66,11 @@ class LogisticFolds:
         self._scored = self._problems.trained_classes()[self._fold_of, labels] & held_out
 
     @property
+    def n_folds(self) -> int:
+        """Folds that are fitted."""
+        return len(self._theta)
+
+    @property
     def n_columns(self) -> int:
         """Columns of logits of all folds together at one strength."""
         return len(self._theta) * int(self._theta.shape[1])

@@ -31,6 +31,9 @@ _UNTESTED_STRENGTH = 0.1
 
 _MAX_STEPS = 5000
 
+_PRECISE_ENTRIES = 2**29
+"""Entries times columns of logits above which the last digits, which no score shows, would take most of the time."""
+
 _MANY_CLASSES = 10
 """Above this the strength is chosen on one fold and the others are fitted at that strength only: the curve of so many
 regressions is smooth, and each strength costs as many columns as there are classes in all folds."""
@@ -139,25 +142,53 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
             self.cv_scores_, self.strength_ = [], _UNTESTED_STRENGTH
             self.__dict__.pop("oof_proba_", None)
         else:
-            found = self._cross_validate(scaled.Z, codes, weights, folds, metric)
+            found = self._tune(scaled.Z, codes, weights, folds, metric)
+            if found.n_folds < len(folds):
+                theta = found.start(self.strength_)
+                found = LogisticFolds(scaled.Z, codes, len(self.classes_), weights, folds, metric, start=theta)
+                found.evaluate([self.strength_])
             start = found.start(self.strength_)
             self.oof_proba_ = found.held_out(self.strength_)
         theta = _whole_fit(scaled, codes, k, weights, self.strength_, metric, start)
         self.coef_, self.intercept_ = scaled.to_original(theta[0, :, :-1], theta[0, :, -1])
         return self
 
-    def _cross_validate(
+    def tune(
+        self, X: ArrayLike, y: ArrayLike, groups: Sequence[Any] | None = None
+    ) -> tuple[NDArray[np.intp], FloatArray] | None:
+        """Choose the strength as :meth:`fit` does, and fit nothing on all rows.
+
+        Parameters
+        ----------
+        X, y, groups
+            As for :meth:`fit`.
+
+        Returns
+        -------
+        rows : int array of shape (m,)
+            Held out: all rows, with many classes those of one fold.
+        proba : array of shape (m, n_classes)
+            Out-of-fold probabilities at the best strength; None instead of both where the rows allow no folds.
+        """
+        table, labels = validate_data(self, X, y, dtype=[np.float32, np.float64])
+        self.classes_, codes = np.unique(labels, return_inverse=True)
+        folds = _folds_or_none(codes, groups, self.cv, self.seed, stratify=True)
+        if folds is None:
+            return None
+        weights = np.full(len(table), 1 / len(table))
+        Z = standardize(table, weights).Z.astype(np.float32, copy=False)
+        found = self._tune(Z, codes, weights, folds, Metric(Z, weights))
+        rows = np.sort(np.concatenate([test for _, test in folds[: found.n_folds]]))
+        return rows, found.held_out(self.strength_)[rows]
+
+    def _tune(
         self, Z: FloatArray, codes: NDArray[np.intp], weights: Doubles, folds: list[Split], metric: Metric
     ) -> LogisticFolds:
-        """Choose the strength; returns all folds, fitted at it."""
+        """Choose the strength; returns the folds that it was chosen on."""
         n_classes = len(self.classes_)
-        tuning = folds if n_classes <= _MANY_CLASSES else folds[:1]
-        found = LogisticFolds(Z, codes, n_classes, weights, tuning, metric)
+        found = LogisticFolds(Z, codes, n_classes, weights, folds if n_classes <= _MANY_CLASSES else folds[:1], metric)
         # Several strengths at a time share the reading of the table; many columns fill the product on their own.
         self._choose(found, start=-2, chunk=3 if found.n_columns <= 30 else 1)
-        if len(tuning) < len(folds):
-            found = LogisticFolds(Z, codes, n_classes, weights, folds, metric, start=found.start(self.strength_))
-            found.evaluate([self.strength_])
         return found
 
     def decision_function(self, X: ArrayLike) -> Doubles:
@@ -298,4 +329,5 @@ def _whole_fit(
     if scaled.Z.dtype == np.float32:
         start = minimize(problems, metric, start, 1e-5, _MAX_STEPS)
         problems = replace(problems, weights=weights[None])
-    return minimize(problems, metric, start.astype(np.float64), 1e-10, _MAX_STEPS).astype(np.float64)
+    tolerance = 1e-10 if scaled.Z.size * k <= _PRECISE_ENTRIES else 1e-7
+    return minimize(problems, metric, start.astype(np.float64), tolerance, _MAX_STEPS).astype(np.float64)
