@@ -119,6 +119,16 @@ def test_many_rows_are_compared_on_some_and_trained_on_all(monkeypatch):
     assert found.head.oof_proba_.shape == (800, 2)
 
 
+def test_a_rare_class_may_be_missing_among_the_compared_rows(monkeypatch):
+    monkeypatch.setattr(selection, "SELECTION_ROWS", 100)
+    features, y = layered(400, [0, 2, 0, 0])
+    y[y == 1] = 2
+    y[7] = 1
+    found = chosen(features, y, [Candidate((tap,), "concat", "mean") for tap in features.taps])
+    assert found.candidate.layers == [1]
+    assert list(found.head.classes_) == [0, 1, 2]
+
+
 def test_numbers():
     features, y = layered(400, [0, 0, 2, 0])
     found = select(

@@ -178,8 +178,10 @@ def select(
     rows = np.arange(len(y))
     if (n_rows := _n_rows(ordered, features.vectors.shape[2], y, task)) < len(y):
         rows = holdout(y, groups, n_rows / len(y), seed, task == "classification")[1]
-    sample = features.take(rows) if len(rows) < len(y) else features
-    tried = [_try(candidate, sample, y[rows], groups[rows], task, head, seed) for candidate in ordered]
+    sample, y_sample = (features.take(rows), y[rows]) if len(rows) < len(y) else (features, y)
+    if task == "classification":  # a rare class may have no row in a sample, and heads expect classes without gaps
+        y_sample = np.unique(y_sample, return_inverse=True)[1]
+    tried = [_try(candidate, sample, y_sample, groups[rows], task, head, seed) for candidate in ordered]
     if not all(len(t.losses) for t in tried):  # too few rows to hold any out: what an embedder reads by default
         own = next((c for c in ordered if c.layers == ["final"]), ordered[-1])
         return Selection(own, _fit(own, features, y, groups, task, head, seed), [])

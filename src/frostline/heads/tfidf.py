@@ -121,8 +121,11 @@ class TfidfClassifier(ClassifierMixin, _Tfidf):  # type: ignore[misc]
         folds = _folds(codes, groups, self.cv, self.seed, stratify=True)
         n_classes = len(self.classes_)
 
+        def maps(C: float, train: NDArray[np.intp]) -> tuple[NDArray[np.float32], Doubles]:
+            return _maps(LinearSVC(C=C, tol=1e-2, random_state=self.seed).fit(X[train], codes[train]), n_classes)
+
         def margins(C: float, train: NDArray[np.intp], test: NDArray[np.intp]) -> Doubles:
-            return _margins(self._svc(C).fit(X[train], codes[train]), X[test], n_classes)
+            return _margins(*maps(C, train), X[test])
 
         def loss(found: Doubles, test: NDArray[np.intp]) -> float:
             return Calibration.fit(found, codes[test]).loss(found, codes[test])
@@ -131,27 +134,26 @@ class TfidfClassifier(ClassifierMixin, _Tfidf):  # type: ignore[misc]
         self.strength_ = self._walk(_PENALTIES["svc"], tuning, margins, loss)
         self.__dict__.pop("oof_proba_", None)
         self.calibration_ = Calibration(1.0)
+        found = [maps(self.strength_, train) for train, _ in folds] or [maps(self.strength_, np.arange(len(codes)))]
         if folds:
             held_out = np.empty((len(codes), n_classes))
-            for train, test in folds:
-                held_out[test] = margins(self.strength_, train, test)
+            for own, (_, test) in zip(found, folds, strict=True):
+                held_out[test] = _margins(*own, X[test])
             self.calibration_ = Calibration.fit(held_out, codes)
             self.oof_proba_ = self.calibration_(held_out)
-        model = self._svc(self.strength_).fit(X, codes)
-        self.coef_, self.intercept_ = model.coef_.astype(np.float32), np.atleast_1d(model.intercept_).astype(float)
+        # The mean of the folds' models, not a model of all rows: on new rows its margins are as wide as those that the
+        # calibration has seen, while a model of more rows is surer than it is right.
+        self.coef_ = np.mean([W for W, _ in found], axis=0, dtype=np.float32)
+        self.intercept_ = np.mean([b for _, b in found], axis=0)
         return self
 
     def predict_proba(self, texts: Sequence[str]) -> Doubles:
         """Class probabilities, shape (n_samples, n_classes), columns in the order of `classes_`."""
-        found = self._linear(texts)
-        return self.calibration_(np.hstack([-found, found]) if found.shape[1] == 1 else found)
+        return self.calibration_(_margins(self.coef_, self.intercept_, self.terms_(texts)))
 
     def predict(self, texts: Sequence[str]) -> NDArray[Any]:
         """The most probable label of each row."""
         return np.asarray(self.classes_[self.predict_proba(texts).argmax(axis=1)])
-
-    def _svc(self, C: float) -> LinearSVC:
-        return LinearSVC(C=C, tol=1e-2, random_state=self.seed)
 
     def get_state(self) -> State:
         """What is needed to predict, as plain values and arrays."""
@@ -257,10 +259,23 @@ def _folds(y: NDArray[Any], groups: Sequence[Any] | None, cv: int, seed: int, *,
     return [] if stratify and any(len(np.unique(y[train])) < 2 for train, _ in folds) else folds
 
 
-def _margins(model: LinearSVC, X: Any, n_classes: int) -> Doubles:
-    """Margins of all classes, shape (n, n_classes), also where a fold's training part lacks some."""
-    found = model.decision_function(X)
-    own = np.column_stack([-found, found]) if found.ndim == 1 else found
-    margins = np.full((len(own), n_classes), _ABSENT)
-    margins[:, model.classes_] = own
-    return margins
+def _maps(model: LinearSVC, n_classes: int) -> tuple[NDArray[np.float32], Doubles]:
+    """Weights (K, F) and intercepts (K,); one row for two classes, and for absent classes no weight."""
+    if n_classes == 2:
+        return model.coef_.astype(np.float32), np.atleast_1d(model.intercept_).astype(np.float64)
+    coef, intercept = np.zeros((n_classes, model.coef_.shape[1]), dtype=np.float32), np.full(n_classes, _ABSENT)
+    there = model.classes_
+    if len(there) == 2:  # such a model has one row, that of its second class
+        coef[there], intercept[there] = (
+            np.vstack([-model.coef_, model.coef_]),
+            [-model.intercept_[0], model.intercept_[0]],
+        )
+    else:
+        coef[there], intercept[there] = model.coef_, model.intercept_
+    return coef, intercept
+
+
+def _margins(coef: NDArray[np.float32], intercept: Doubles, X: Any) -> Doubles:
+    """Margins of all classes, shape (n, n_classes)."""
+    found = np.asarray(X @ coef.T, dtype=np.float64) + intercept
+    return np.hstack([-found, found]) if found.shape[1] == 1 else found
