@@ -36,6 +36,7 @@ _HOME = {
     "load": "frostline.estimators",
     "metrics": "frostline.numerics",
     "predict_table": "frostline.engines",
+    "sweep": "frostline.engines",
 }
 
 __all__ = sorted([*_HOME, "__version__"], key=str.casefold)
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from frostline.engines import forecast_fit as forecast_fit
     from frostline.engines import forecast_predict as forecast_predict
     from frostline.engines import predict_table as predict_table
+    from frostline.engines import sweep as sweep
     from frostline.errors import ArtifactError as ArtifactError
     from frostline.errors import FrostlineError as FrostlineError
     from frostline.errors import MissingExtraError as MissingExtraError

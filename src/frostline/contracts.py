@@ -25,12 +25,10 @@ __all__ = [
     "BackboneSpec",
     "EmbedStats",
     "FeatureSpec",
-    "FitReport",
     "FloatArray",
     "IntArray",
     "KeyArray",
     "Layer",
-    "LayerScore",
     "Recipe",
     "Service",
     "Tap",
@@ -294,109 +292,3 @@ class EmbedStats:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for column, n in other.truncated_columns.items():
             self.truncated_columns[column] = self.truncated_columns.get(column, 0) + n
-
-
-@dataclass(frozen=True)
-class LayerScore:
-    """Cross-validated score of one layer alone on the training rows; `std` is the standard error of `score`."""
-
-    layer: str
-    score: float
-    std: float
-
-
-@dataclass(frozen=True)
-class CandidateScore:
-    """One of the choices that were compared on the training rows.
-
-    Attributes
-    ----------
-    name : str
-    layer : str or None
-        The one layer that it reads, where it is one.
-    score, std : float
-        Out-of-fold accuracy or R2 and its standard error.
-    loss : float
-        Out-of-fold log loss in nats, or squared error over the variance of the target.
-    behind, behind_std : float
-        Mean paired difference in loss to the best one, and its standard error.
-    seconds : float
-    note : str
-        ``"chosen"`` or nothing.
-    """
-
-    name: str
-    layer: str | None = None
-    score: float = 0.0
-    std: float = 0.0
-    loss: float = 0.0
-    behind: float = 0.0
-    behind_std: float = 0.0
-    seconds: float = 0.0
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class FitReport:
-    """All that a report on a trained predictor shows; plain values, so that text, JSON and HTML say the same.
-
-    Attributes
-    ----------
-    task : {"classification", "regression"}
-    title, target, split : str
-        Name of the data, of the target column, and a sentence on how test rows were chosen.
-    n_train, n_test : int
-    metrics : dict
-        Score on the test rows (with cross-validation: the mean over folds), keys as in CONTRACTS: accuracy, macro_f1,
-        log_loss, ece; or kendall_tau, spearman, r2, mae, rmse, coverage, width.
-    metrics_std : dict or None
-        With cross-validation: standard deviation over folds.
-    baselines : dict of dict
-        The same metrics for `dummy`, `text` and, where they apply, `raw_columns`.
-    chosen : dict
-        backbone, layers, pooling, fusion, head, its strength, input.
-    embed : EmbedStats
-    overlap : int
-        Test rows whose exact input also stands among the training rows.
-    metrics_without_overlap : dict or None
-        Metrics without those rows, where there are any.
-    seconds : dict
-        embed, fit, total.
-    layer_scores : list of LayerScore
-        Score of each layer alone, by cross-validation on training rows; `layer_metric` names the score.
-    candidates : list of CandidateScore
-        What was compared to choose layers, fusion and features.
-    labels, confusion
-        Class labels as text, and counts of shape (n_classes, n_classes), rows = true class; classification only.
-    reliability
-        (mean confidence, accuracy, number of rows) for each bin; classification only.
-    scatter
-        Arrays ``y_true``, ``y_pred``, ``lower``, ``upper`` (the last two may be absent); regression only.
-    notes : list of str
-        Plain sentences the reader must know: truncated rows, dropped rows, overlap.
-    """
-
-    task: Task
-    title: str
-    target: str
-    split: str
-    n_train: int
-    n_test: int
-    metrics: dict[str, float]
-    baselines: dict[str, dict[str, float]]
-    chosen: dict[str, Any]
-    embed: EmbedStats
-    overlap: int = 0
-    metrics_without_overlap: dict[str, float] | None = None
-    metrics_std: dict[str, float] | None = None
-    seconds: dict[str, float] = field(default_factory=dict)
-    layer_scores: list[LayerScore] = field(default_factory=list)
-    layer_metric: str = ""
-    candidates: list[CandidateScore] = field(default_factory=list)
-    labels: list[str] = field(default_factory=list)
-    confusion: IntArray | None = None
-    reliability: list[tuple[float, float, int]] = field(default_factory=list)
-    scatter: dict[str, FloatArray] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    created: str = ""
-    version: str = ""

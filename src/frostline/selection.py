@@ -21,13 +21,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frostline.backbones import resolve_layers
-from frostline.contracts import CandidateScore, FloatArray, Layer, Tap
+from frostline.contracts import FloatArray, Layer, Tap
 from frostline.features import Features
 from frostline.heads import LinearClassifier, fit_head, held_out, make_head
 from frostline.numerics.fusion import fuse
+from frostline.reports.model import CandidateScore
 from frostline.splits import holdout
 
-__all__ = ["Candidate", "Selection", "candidates", "row_losses", "select", "union"]
+__all__ = [
+    "Candidate",
+    "Selection",
+    "Trial",
+    "attempt",
+    "candidates",
+    "compared_rows",
+    "recommend",
+    "row_losses",
+    "select",
+    "union",
+]
 
 LADDER = 7
 """Depths that `auto` looks at, evenly spaced, so that a model of 80 layers costs no more than one of 6."""
@@ -175,23 +187,70 @@ def select(
     ordered = sorted(found, key=lambda c: c.cost(n_layers, features.vectors.shape[2]))
     if len(ordered) == 1:
         return Selection(ordered[0], _fit(ordered[0], features, y, groups, task, head, seed), [])
-    rows = np.arange(len(y))
-    if (n_rows := _n_rows(ordered, features.vectors.shape[2], y, task)) < len(y):
-        rows = holdout(y, groups, n_rows / len(y), seed, task == "classification")[1]
-    sample, y_sample = (features.take(rows), y[rows]) if len(rows) < len(y) else (features, y)
-    if task == "classification":  # a rare class may have no row in a sample, and heads expect classes without gaps
-        y_sample = np.unique(y_sample, return_inverse=True)[1]
-    tried = [_try(candidate, sample, y_sample, groups[rows], task, head, seed) for candidate in ordered]
-    if not all(len(t.losses) for t in tried):  # too few rows to hold any out: what an embedder reads by default
+    rows, sample, y_sample = compared_rows(ordered, features, y, groups, task=task, seed=seed)
+    trials = [
+        attempt(candidate, sample, y_sample, groups[rows], task=task, head=head, seed=seed) for candidate in ordered
+    ]
+    if not all(len(trial.rows) for trial in trials):  # too few to hold any out: what an embedder reads by default
         own = next((c for c in ordered if c.layers == ["final"]), ordered[-1])
         return Selection(own, _fit(own, features, y, groups, task, head, seed), [])
-    best = min(tried, key=lambda t: float(t.losses.mean()))
-    chosen = next(t for t in tried if _ties(t.losses, best.losses))
-    table = [t.score(chosen, best) for t in tried]
+    chosen, best = recommend(trials)
     fitted = chosen.head
     if fitted is None or len(rows) < len(y):
         fitted = _fit(chosen.candidate, features, y, groups, task, head, seed)
-    return Selection(chosen.candidate, fitted, table)
+    return Selection(chosen.candidate, fitted, [trial.score(chosen, best) for trial in trials])
+
+
+def compared_rows(
+    found: Sequence[Candidate],
+    features: Features,
+    y: NDArray[Any],
+    groups: NDArray[Any],
+    *,
+    task: str,
+    seed: int,
+) -> tuple[NDArray[np.intp], Features, NDArray[Any]]:
+    """The training rows that candidates are compared on: all, or where that would take too long some.
+
+    Parameters
+    ----------
+    found, features, y, groups, task, seed
+        As for :func:`select`.
+
+    Returns
+    -------
+    rows : int array of shape (m,)
+    features : Features
+        Of these rows.
+    y : array of shape (m,)
+        Class numbers without gaps, or numbers.
+    """
+    rows = np.arange(len(y))
+    if (n_rows := _n_rows(found, features.vectors.shape[2], y, task)) < len(y):
+        rows = holdout(y, groups, n_rows / len(y), seed, task == "classification")[1]
+        features, y = features.take(rows), y[rows]
+    if task == "classification":  # a rare class may have no row in a sample, and heads expect classes without gaps
+        y = np.unique(y, return_inverse=True)[1]
+    return rows, features, y
+
+
+def recommend(trials: Sequence[Trial]) -> tuple[Trial, Trial]:
+    """Of trials in the order of their cost: the first that the best is not clearly ahead of, and the best.
+
+    A trial that held out fewer rows than others counts only where it is clearly better than the best of those: its wide
+    error would let it tie with anything.
+    """
+    most = max(len(trial.rows) for trial in trials)
+    best = min((t for t in trials if len(t.rows) == most), key=lambda trial: float(trial.losses.mean()))
+    gains = [(sum(trial.behind(best)), i) for i, trial in enumerate(trials) if len(trial.rows) < most]
+    if gains and min(gains)[0] < 0:
+        best = trials[min(gains)[1]]
+
+    def ties(trial: Trial) -> bool:
+        mean, error = trial.behind(best)
+        return trial is best or (mean <= error and len(trial.rows) >= len(best.rows))
+
+    return next(trial for trial in trials if ties(trial)), best
 
 
 def _n_rows(found: Sequence[Candidate], dim: int, y: NDArray[Any], task: str) -> int:
@@ -204,39 +263,75 @@ def _n_rows(found: Sequence[Candidate], dim: int, y: NDArray[Any], task: str) ->
 
 
 @dataclass(frozen=True)
-class _Tried:
+class Trial:
+    """One candidate with one head, cross-validated.
+
+    Attributes
+    ----------
+    candidate : Candidate
+    name : str
+        The head, as the user wrote it.
+    head : estimator or None
+        The head fitted on all rows, where that was done on the way.
+    rows : int array of shape (m,)
+        Rows that were held out.
+    losses, hits : arrays of shape (m,)
+        See :func:`row_losses`; 1 where the row is right, or its share of the explained variance.
+    seconds : float
+    """
+
     candidate: Candidate
-    head: Any  # None where it was not fitted on all rows
+    name: str
+    head: Any
+    rows: NDArray[np.intp]
     losses: FloatArray
-    hits: FloatArray  # 1 where the row is right, or its share of the explained variance
+    hits: FloatArray
     seconds: float
 
-    def score(self, chosen: _Tried, best: _Tried) -> CandidateScore:
-        difference = self.losses - best.losses
-        n = len(self.losses)
+    def behind(self, best: Trial) -> tuple[float, float]:
+        """Mean difference in loss to another trial, over rows that both held out, and its standard error."""
+        _, own, other = np.intersect1d(self.rows, best.rows, return_indices=True)
+        difference = self.losses[own] - best.losses[other]
+        return float(difference.mean()), float(difference.std() / np.sqrt(len(difference)))
+
+    def score(self, chosen: Trial, best: Trial) -> CandidateScore:
+        """For tables."""
+        mean, error = self.behind(best)
         return CandidateScore(
             self.candidate.name,
             str(self.candidate.layers[0]) if len(self.candidate.taps) == 1 else None,
             score=float(self.hits.mean()),
-            std=float(self.hits.std() / np.sqrt(n)),
+            std=float(self.hits.std() / np.sqrt(len(self.hits))),
             loss=float(self.losses.mean()),
-            behind=float(difference.mean()),
-            behind_std=float(difference.std() / np.sqrt(n)),
+            behind=mean,
+            behind_std=error,
             seconds=self.seconds,
             note="chosen" if self is chosen else "",
         )
 
 
-def _try(
+def attempt(
     candidate: Candidate,
     features: Features,
     y: NDArray[Any],
     groups: NDArray[Any],
+    *,
     task: str,
     head: Any,
     seed: int,
-) -> _Tried:
-    """Cross-validate one candidate."""
+) -> Trial:
+    """Cross-validate one candidate with one head.
+
+    Parameters
+    ----------
+    candidate : Candidate
+    features, y, groups, task, head, seed
+        As for :func:`select`; `y` without gaps in its class numbers.
+
+    Returns
+    -------
+    Trial
+    """
     began = time.perf_counter()
     X, made, fitted = candidate.features(features), make_head(head, task, seed), None
     if isinstance(made, LinearClassifier):
@@ -245,7 +340,7 @@ def _try(
         fitted = fit_head(made, X, y, groups, n_layers=len(candidate.taps))
         rows, predicted = held_out(fitted, X, y, groups, task, seed)
     losses, hits = row_losses(task, predicted, y[rows]), _hits(task, predicted, y[rows])
-    return _Tried(candidate, fitted, losses, hits, time.perf_counter() - began)
+    return Trial(candidate, str(head), fitted, rows, losses, hits, time.perf_counter() - began)
 
 
 def _fit(
@@ -259,12 +354,6 @@ def _fit(
 ) -> Any:
     made = make_head(head, task, seed)
     return fit_head(made, candidate.features(features), y, groups, n_layers=len(candidate.taps))
-
-
-def _ties(losses: FloatArray, best: FloatArray) -> bool:
-    """Whether the mean paired difference lies within one standard error of itself."""
-    difference = losses - best
-    return bool(difference.mean() <= difference.std() / np.sqrt(len(difference)))
 
 
 def row_losses(task: str, predicted: FloatArray, y: NDArray[Any]) -> FloatArray:

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from frostline.contracts import EmbedStats, FitReport, LayerScore
+from frostline.contracts import EmbedStats
+from frostline.reports.model import FitReport, LayerScore
 
 CHOSEN = {
     "backbone": "minilm",

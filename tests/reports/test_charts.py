@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from frostline.contracts import LayerScore
 from frostline.reports import charts
 from frostline.reports.markup import Markup
+from frostline.reports.model import LayerScore
 
 from .examples import EXAMPLES, bare, binary, regression
 

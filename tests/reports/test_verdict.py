@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from frostline.contracts import FitReport
+from frostline.reports.model import FitReport
 from frostline.reports.verdict import judge
 
 from .examples import bare, binary, folds, level, regression, worse

@@ -1,6 +1,7 @@
 """Engines run jobs on whole tables; this one runs them on this machine."""
 
 from frostline.engines.apply import evaluate_table, forecast_predict, predict_table
+from frostline.engines.compare import sweep
 from frostline.engines.embed import embed_table, forecast_embed
 from frostline.engines.fit import FitResult, fit_table, forecast_fit
 from frostline.engines.health import doctor
@@ -19,4 +20,5 @@ __all__ = [
     "forecast_fit",
     "forecast_predict",
     "predict_table",
+    "sweep",
 ]

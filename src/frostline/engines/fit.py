@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from frostline._version import __version__
 from frostline.artifacts import check_place
 from frostline.baselines import run_baselines
-from frostline.contracts import EmbedStats, FitReport, LayerScore
+from frostline.contracts import EmbedStats
 from frostline.embedder import Rendered, TextEmbedder
 from frostline.engines.data import FitRows, Split, group_rows, make_split, read_rows
 from frostline.engines.inputs import build_embedder
@@ -25,6 +25,7 @@ from frostline.estimators import TextClassifier, TextRegressor
 from frostline.estimators.saving import describe_choice
 from frostline.features import Features, Forecast
 from frostline.reports import to_json, to_text
+from frostline.reports.model import FitReport, LayerScore
 from frostline.splits import overlap
 
 __all__ = ["FitResult", "fit_table", "forecast_fit"]

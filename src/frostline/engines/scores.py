@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from frostline.contracts import LayerScore
 from frostline.estimators import TextClassifier, TextRegressor
 from frostline.features import Features
 from frostline.heads import fit_head, make_head
 from frostline.numerics.metrics import classification_metrics, confusion, regression_metrics, reliability_bins
+from frostline.reports.model import LayerScore
 
 __all__ = ["LEVEL", "Judgement", "judge", "judge_folds", "layer_scores"]
 

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from frostline.contracts import CandidateScore, FloatArray
+from frostline.contracts import FloatArray
 from frostline.embedder import TextEmbedder
 from frostline.errors import UserError
 from frostline.extraction import Extractor
 from frostline.features import Features
 from frostline.heads import LogPool, SumPool, TfidfClassifier, TfidfRegressor, held_out
+from frostline.reports.model import CandidateScore
 from frostline.selection import Candidate, candidates, row_losses, select
 
 __all__ = ["Arm", "Fitted", "candidates_of", "learn", "whole_embedder"]

@@ -12,13 +12,14 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from frostline.backbones import same_model
-from frostline.contracts import Backbone, CandidateScore, FitReport, Layer
+from frostline.contracts import Backbone, Layer
 from frostline.embedder import Rendered, TextEmbedder, remember_columns, text_tags
 from frostline.errors import ArtifactError, UserError, nearest
 from frostline.estimators.arms import Arm, Fitted, candidates_of, learn, whole_embedder
 from frostline.extraction import Extractor
 from frostline.features import Features, PlainTexts
 from frostline.heads import LogPool, SumPool, make_head, reads_layers
+from frostline.reports.model import CandidateScore, FitReport
 from frostline.selection import Candidate, union
 from frostline.splits import group_ids
 

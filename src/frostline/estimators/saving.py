@@ -15,7 +15,7 @@ from sklearn.base import clone
 from frostline import heads
 from frostline._version import __version__
 from frostline.artifacts import check_keys, read_folder, write_folder
-from frostline.contracts import EmbedStats, FitReport, Tap
+from frostline.contracts import EmbedStats, Tap
 from frostline.embedder import TextEmbedder
 from frostline.errors import ArtifactError, UserError
 from frostline.estimators.arms import Arm
@@ -24,6 +24,7 @@ from frostline.estimators.foreign import dump_foreign, load_foreign
 from frostline.estimators.regressor import TextRegressor
 from frostline.heads import LogPool, SumPool, reads_layers
 from frostline.reports import to_card, to_html, to_json
+from frostline.reports.model import FitReport
 from frostline.selection import Candidate
 from frostline.uncertainty import ResidualIntervals
 

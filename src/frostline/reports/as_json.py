@@ -10,8 +10,9 @@ from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 
-from frostline.contracts import CandidateScore, EmbedStats, FitReport, FloatArray, IntArray, LayerScore
+from frostline.contracts import EmbedStats, FloatArray, IntArray
 from frostline.errors import ArtifactError, FrostlineError, nearest
+from frostline.reports.model import CandidateScore, FitReport, LayerScore
 
 __all__ = ["MAX_SCATTER", "load_report", "thinned", "to_json"]
 

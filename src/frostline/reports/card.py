@@ -7,7 +7,7 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 
-from frostline.contracts import FitReport
+from frostline.reports.model import FitReport
 from frostline.reports.scores import (
     data_sentence,
     metrics_of,

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from frostline.contracts import FitReport, FloatArray, LayerScore
+from frostline.contracts import FloatArray
 from frostline.reports.markup import Markup, element, join
+from frostline.reports.model import FitReport, LayerScore
 from frostline.reports.scores import (
     PRIMARY,
     Metric,

@@ -8,10 +8,11 @@ from importlib.resources import files
 
 import numpy as np
 
-from frostline.contracts import FitReport, IntArray
+from frostline.contracts import IntArray
 from frostline.reports import charts, confusion
 from frostline.reports.as_json import thinned
 from frostline.reports.markup import Markup, element
+from frostline.reports.model import FitReport
 from frostline.reports.scores import (
     Metric,
     ScoreRow,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from frostline.contracts import EmbedStats, FitReport
+from frostline.contracts import EmbedStats
+from frostline.reports.model import FitReport
 
 __all__ = [
     "MISSING",

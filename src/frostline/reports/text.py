@@ -6,7 +6,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 
-from frostline.contracts import FitReport
+from frostline.reports.model import FitReport
 from frostline.reports.scores import (
     data_sentence,
     duration,

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from frostline.contracts import FitReport
+from frostline.reports.model import FitReport
 from frostline.reports.scores import PRIMARY, Metric, metric_named, show, standard_error, uses_backbone
 
 __all__ = ["Verdict", "judge"]

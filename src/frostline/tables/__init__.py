@@ -10,7 +10,7 @@ from frostline.tables.frames import to_rows
 from frostline.tables.read import iter_tables, read_table
 from frostline.tables.render import count_cuts, render_rows
 from frostline.tables.vectors import VECTOR_ENDINGS, vector_writer, write_vectors
-from frostline.tables.write import PREDICTION_ENDINGS, check_output, prediction_writer, write_predictions
+from frostline.tables.write import PREDICTION_ENDINGS, check_output, prediction_writer, replacing, write_predictions
 
 __all__ = [
     "PREDICTION_ENDINGS",
@@ -25,6 +25,7 @@ __all__ = [
     "prediction_writer",
     "read_table",
     "render_rows",
+    "replacing",
     "to_rows",
     "vector_writer",
     "write_predictions",

@@ -1,0 +1,188 @@
+"""The sweep: every layer, pooling, fusion and head that was asked for, compared on the training rows after one pass."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frostline.backbones import resolve_layers
+from frostline.contracts import FUSIONS, Tap
+from frostline.embedder import TextEmbedder
+from frostline.engines.data import group_rows, read_rows
+from frostline.engines.energy import EnergyMeter
+from frostline.engines.inputs import build_embedder
+from frostline.engines.options import EmbedOptions, FitOptions, InputOptions
+from frostline.errors import UserError, nearest
+from frostline.features import Features
+from frostline.heads import make_head
+from frostline.reports.sweep import SweepReport, SweepRow
+from frostline.selection import Candidate, Trial, attempt, candidates, compared_rows, recommend, union
+from frostline.tables import check_output, replacing
+
+__all__ = ["sweep"]
+
+FINALISTS = 3
+"""Readings on which heads other than the first are tried, unless `exhaustive`: those where the first head did best."""
+
+
+def sweep(
+    train: str | Path,
+    *,
+    target: str,
+    poolings: Sequence[str] = ("recipe",),
+    fusions: Sequence[str] = FUSIONS,
+    heads: Sequence[str] = ("linear",),
+    exhaustive: bool = False,
+    html: str | Path | None = None,
+    options: FitOptions | None = None,
+    inputs: InputOptions | None = None,
+    embedding: EmbedOptions | None = None,
+) -> SweepReport:
+    """Compare layers, poolings, fusions and heads on the training rows.
+
+    Each layer is tried alone and all of them together by each fusion, for each pooling. The backbone reads every text
+    once, or never where the store has it.
+
+    Parameters
+    ----------
+    train : path
+        CSV, JSONL or Parquet.
+    target : str
+        Column to predict.
+    poolings : sequence of str, default=("recipe",)
+    fusions : sequence of str, default=("concat", "mean", "max")
+    heads : sequence of str, default=("linear",)
+        The first one is tried on every reading of the backbone, the others on the three readings where it did best.
+    exhaustive : bool, default=False
+        Every head on every reading.
+    html : path, optional
+        Write table and plots to this page.
+    options : FitOptions, optional
+        `task`, `group` and `seed` count.
+    inputs : InputOptions, optional
+    embedding : EmbedOptions, optional
+        `layers` None = a ladder of up to seven depths; `pooling` and `fusion` must be None.
+
+    Returns
+    -------
+    SweepReport
+
+    Raises
+    ------
+    UserError
+        Anything in the file or options that cannot be used; checked before the backbone runs.
+    """
+    inputs, embedding = inputs or InputOptions(), embedding or EmbedOptions()
+    options = replace(options or FitOptions(target), target=target)
+    if html is not None:
+        check_output(html, (".html",))
+    rows = read_rows(train, options, inputs)
+    for head in heads:
+        make_head(head, rows.task, options.seed)
+    embedder = build_embedder(replace(embedding, layers="final", pooling="recipe", fusion="concat"), inputs)
+    found, n_layers = _readings(embedder, embedding.layers, poolings, fusions)
+    rendered = embedder.render(rows.table)
+    groups = group_rows(rows, rendered.texts)
+    y = np.unique(rows.y, return_inverse=True)[1] if rows.task == "classification" else rows.y.astype(np.float64)
+    with EnergyMeter() as meter:
+        features = rendered.through(embedder.extractor(union(found)))
+    began = time.perf_counter()
+    trials = _run(found, features, y, groups, rows.task, heads, exhaustive, options.seed)
+    trials.sort(key=lambda t: (t.candidate.cost(n_layers, features.vectors.shape[2]), heads.index(t.name)))
+    chosen, best = recommend(trials)
+    table = [_row(t, chosen, best, features, n_layers) for t in trials]
+    report = SweepReport(
+        task=rows.task,
+        title=rows.title,
+        target=target,
+        metric="accuracy" if rows.task == "classification" else "r2",
+        n_rows=len(y),
+        rows=table,
+        chosen=next(row for row in table if row.chosen),
+        embed=features.stats,
+        seconds={"embed": features.stats.seconds, "compare": time.perf_counter() - began},
+        joules=meter.joules,
+        energy=meter.method,
+    )
+    if html is not None:
+        with replacing(Path(html)) as file:
+            file.write(report.to_html().encode())
+    return report
+
+
+def _readings(
+    embedder: TextEmbedder, layers: Any, poolings: Sequence[str], fusions: Sequence[str]
+) -> tuple[list[Candidate], int]:
+    """Every way to read the backbone, and the number of its blocks."""
+    if unknown := [fusion for fusion in fusions if fusion not in FUSIONS]:
+        raise UserError(
+            f"Unknown fusion {unknown[0]!r}. Allowed: {', '.join(FUSIONS)}.", hint=nearest(unknown[0], FUSIONS) or None
+        )
+    found: list[Candidate] = []
+    n_layers = 0
+    for pooling in poolings:
+        own = embedder.__class__(**{**embedder.get_params(deep=False), "pooling": pooling})
+        extractor = own.extractor()
+        n_layers, tap = extractor.backbone.n_layers, extractor.taps[0]
+        if extractor.prompt and len(poolings) > 1:
+            raise UserError(
+                f"The recipe of {embedder.backbone!r} puts a prompt before every text, other poolings do not, so one pass "
+                "cannot serve them all.",
+                hint="sweep one pooling at a time",
+            )
+        names = _ladder(n_layers) if layers is None else layers
+        taps = tuple(replace(tap, layer=layer) for layer in resolve_layers(names, n_layers, embedder.backbone))
+        found += [Candidate((single,), "concat", pooling) for single in taps]
+        found += [Candidate(taps, fusion, pooling) for fusion in fusions if len(taps) > 1]
+    return found, n_layers
+
+
+def _ladder(n_layers: int) -> list[Any]:
+    everything = candidates(n_layers, [Tap("final")], "auto", "recipe", "concat")[-1]
+    return list(everything.layers)
+
+
+def _run(
+    found: Sequence[Candidate],
+    features: Features,
+    y: NDArray[Any],
+    groups: NDArray[Any],
+    task: str,
+    heads: Sequence[str],
+    exhaustive: bool,
+    seed: int,
+) -> list[Trial]:
+    """The first head on every reading, the others on the best of these."""
+    rows, sample, y_sample = compared_rows(found, features, y, groups, task=task, seed=seed)
+    own = groups[rows]
+
+    def tried(candidate: Candidate, head: str) -> Trial:
+        trial = attempt(candidate, sample, y_sample, own, task=task, head=head, seed=seed)
+        if not len(trial.rows):
+            raise UserError("There are too few rows to hold any out.", hint="give more rows")
+        return trial
+
+    trials = [tried(candidate, heads[0]) for candidate in found]
+    ranked = sorted(trials, key=lambda trial: float(trial.losses.mean()))
+    finalists = [trial.candidate for trial in (ranked if exhaustive else ranked[:FINALISTS])]
+    return trials + [tried(candidate, head) for head in heads[1:] for candidate in finalists]
+
+
+def _row(trial: Trial, chosen: Trial, best: Trial, features: Features, n_layers: int) -> SweepRow:
+    score, (blocks, width) = trial.score(chosen, best), trial.candidate.cost(n_layers, features.vectors.shape[2])
+    return SweepRow(
+        layers=[str(layer) for layer in trial.candidate.layers],
+        pooling=trial.candidate.pooling,
+        fusion=trial.candidate.fusion if len(trial.candidate.taps) > 1 else "",
+        head=trial.name,
+        blocks=blocks,
+        width=width,
+        chosen=trial is chosen,
+        **{name: value for name, value in asdict(score).items() if name not in ("name", "layer", "note")},
+    )
