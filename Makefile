@@ -32,9 +32,8 @@ $(STAMP): pyproject.toml Makefile
 	@touch $@
 
 demo: install ## train on the bundled data; the reports land in runs/
-	$(BIN)/frostline fit examples/data/mr/train.csv --test examples/data/mr/test.csv --target label \
-		--layers all --pooling mean --fusion concat --head linear --out runs/mr
-	$(BIN)/frostline fit examples/data/auto-mpg/auto-mpg.csv --target mpg --layers all --out runs/auto-mpg
+	$(BIN)/frostline fit examples/data/mr/train.csv --test examples/data/mr/test.csv --target label --out runs/mr
+	$(BIN)/frostline fit examples/data/auto-mpg/auto-mpg.csv --target mpg --out runs/auto-mpg
 	@echo "Open the reports: $(CURDIR)/runs/mr/report.html and $(CURDIR)/runs/auto-mpg/report.html"
 
 test: install ## run the tests, offline; one file: make test TEST_ARGS=tests/test_import.py

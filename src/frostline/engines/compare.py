@@ -56,7 +56,8 @@ def sweep(
     target : str
         Column to predict.
     poolings : sequence of str, default=("recipe",)
-    fusions : sequence of str, default=("concat", "mean", "max")
+    fusions : sequence of str, default=FUSIONS
+        Among concat, mean and max.
     heads : sequence of str, default=("linear",)
         The first one is tried on every reading of the backbone, the others on the three readings where it did best.
     exhaustive : bool, default=False

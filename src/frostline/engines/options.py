@@ -45,11 +45,13 @@ class EmbedOptions:
 
     Parameters
     ----------
-    backbone, layers, pooling, fusion, max_length, overflow, precision, device, store, progress, trust_remote_code
-        As for :class:`frostline.TextEmbedder`, with its defaults.
+    backbone
+        As for :class:`frostline.TextEmbedder`.
     layers, pooling, fusion : optional
         None = what the job does by default: a fit chooses (``"auto"``), embedding takes the final layer, the model's own
         recipe and concatenation.
+    max_length, overflow, precision, device, store, progress, trust_remote_code
+        As for :class:`frostline.TextEmbedder`, with its defaults.
     """
 
     backbone: str = "minilm"

@@ -16,6 +16,7 @@ from frostline.contracts import Backbone, Layer
 from frostline.embedder import Rendered, TextEmbedder, remember_columns, text_tags
 from frostline.errors import ArtifactError, UserError, nearest
 from frostline.estimators.arms import Arm, Fitted, candidates_of, learn, whole_embedder
+from frostline.estimators.occlusion import Occlusion, occlude
 from frostline.extraction import Extractor
 from frostline.features import Features, PlainTexts
 from frostline.heads import LogPool, SumPool, make_head, reads_layers
@@ -196,6 +197,23 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
             self.backbone_ = describe_backbone(extractor.backbone)
             embedder.set_params(layers=candidate.layers, pooling=candidate.pooling, fusion=candidate.fusion)
         self.embedder_ = embedder
+
+    def occlude(self, X: Any) -> list[Occlusion]:
+        """Why these predictions: what each word of a text, or each of several columns, does to them.
+
+        Every row is predicted again without each of its pieces, at most a hundred times.
+
+        Parameters
+        ----------
+        X : strings, frame, or rows of shape (n_samples, n_columns)
+
+        Returns
+        -------
+        list of Occlusion
+            One for each row: `predicted`, `value`, `pieces`, `effects`, and ``top(n)``.
+        """
+        check_is_fitted(self, "arms_")
+        return occlude(self, X)
 
     def save(self, folder: str | Path, report: FitReport | None = None) -> None:
         """Write the artifact folder: specification, head, card and report; never the backbone.

@@ -11,6 +11,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
+from frostline.concepts import CAV
 from frostline.errors import UserError
 from frostline.estimators.arms import Fitted
 from frostline.estimators.base import TextEstimator, target_vector
@@ -36,17 +37,20 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
     ----------
     backbone : str, default="minilm"
         ``"minilm"``, a local model folder, or a hub name ``"org/name"``.
-    layers : int, str or list, default="final"
-        ``0`` = token embeddings; ``L`` = after block L; ``"final"`` = after the final norm; ``"all"``.
-    pooling : str, default="recipe"
-        The model's own recipe, or ``"mean"``, ``"max"``, ``"first_token"``, ``"last_token"``, ``"weighted_mean"``.
-    fusion : {"concat", "mean", "max"}, default="concat"
+    layers : int, str or list, default="auto"
+        ``0`` = token embeddings; ``L`` = after block L; ``"final"`` = after the final norm; ``"all"``; ``"auto"`` = chosen by
+        cross-validation on the training rows, from a ladder of depths.
+    pooling : str, default="auto"
+        ``"recipe"`` (the model's own, which ``"auto"`` takes), ``"mean"``, ``"max"``, ``"first_token"``, ``"last_token"``,
+        ``"weighted_mean"``.
+    fusion : {"auto", "concat", "mean", "max"}, default="auto"
         How several layers become one vector.
-    features : {"embedding"}, default="embedding"
-        What the head learns on.
-    head : str or estimator, default="linear"
-        ``"linear"`` (logistic, strength by cross-validation), ``"mlp"``, ``"cooccurrence"`` (dot products
-        between several layers), or any scikit-learn classifier.
+    features : {"auto", "embedding", "tfidf", "both"}, default="auto"
+        What is learnt on: the backbone's vectors, TF-IDF of the same text (no backbone runs), both weighed against each other,
+        or what cross-validation on the training rows favors.
+    head : str or estimator, default="auto"
+        ``"linear"`` (logistic, strength by cross-validation), ``"mlp"``, ``"cooccurrence"`` (dot products between several
+        layers), or any scikit-learn classifier; ``"auto"`` is ``"linear"``.
     embedder : TextEmbedder, default=None
         Overrides `backbone`, `layers`, `pooling` and `fusion`; takes templates, windows and stores as well.
     seed : int, default=0
@@ -56,13 +60,18 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
     ----------
     classes_ : ndarray
         Labels as they were given.
+    arms_ : list
+        What was trained: a head on vectors, a head on words, or both; heads see labels as 0..n_classes-1.
     head_ : estimator
-        The trained head; it sees labels as 0..n_classes-1.
+        The first of these heads.
+    pool_ : LogPool or None
+        How the arms' probabilities are joined and calibrated, learnt on held-out folds.
+    selection_ : list of CandidateScore
+        Everything that was compared.
     layers_ : list
         The layers taken.
     cv_metrics_ : dict
-        Out-of-fold metrics on the training rows, where the head has out-of-fold probabilities; slightly optimistic,
-        since the strength was chosen on the same folds.
+        Out-of-fold metrics on the training rows; slightly optimistic, since strengths were chosen on the same folds.
 
     References
     ----------
@@ -113,6 +122,40 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         check_is_fitted(self, "arms_")
         found = [arm.predict(features, proba=True) for arm in self.arms_]
         return np.asarray(found[0] if self.pool_ is None else self.pool_(found))
+
+    def concept(self, label: Any) -> CAV:
+        """The direction, in the space of :meth:`embed`, in which rows come to have a label.
+
+        Parameters
+        ----------
+        label
+            One of `classes_`.
+
+        Returns
+        -------
+        CAV
+            Of several classes, that of the label against the mean of all. Without an accuracy of its own: `cv_metrics_`
+            has that of the whole predictor.
+
+        Raises
+        ------
+        UserError
+            An unknown label, or a predictor that is not linear in vectors.
+        """
+        check_is_fitted(self, "arms_")
+        known = self.classes_.tolist()
+        if label not in known:
+            raise UserError(f"Unknown label {label!r}. Allowed: {', '.join(map(repr, known[:20]))}.")
+        coef = getattr(self.head_, "coef_", None)
+        if not self.reads_backbone_ or coef is None or np.shape(coef)[1:] != (self.head_.n_features_in_,):
+            what = "has no linear map" if self.reads_backbone_ else "reads words, not vectors"
+            raise UserError(
+                f"This predictor {what}, so no direction stands for {label!r}.",
+                hint="fit with features='embedding' and head='linear', or use CAV.fit on vectors of your choice",
+            )
+        place = known.index(label)
+        direction = coef[0] * (1 if place else -1) if len(known) == 2 else coef[place] - coef.mean(axis=0)
+        return CAV(np.asarray(direction / np.linalg.norm(direction), dtype=np.float64), str(label))
 
     def check_target(self, y: Any, n_rows: int) -> NDArray[Any]:
         """Check labels: one a row, none missing, at least two classes.

@@ -26,16 +26,20 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
     ----------
     backbone : str, default="minilm"
         ``"minilm"``, a local model folder, or a hub name ``"org/name"``.
-    layers : int, str or list, default="final"
-        ``0`` = token embeddings; ``L`` = after block L; ``"final"`` = after the final norm; ``"all"``.
-    pooling : str, default="recipe"
-        The model's own recipe, or ``"mean"``, ``"max"``, ``"first_token"``, ``"last_token"``, ``"weighted_mean"``.
-    fusion : {"concat", "mean", "max"}, default="concat"
+    layers : int, str or list, default="auto"
+        ``0`` = token embeddings; ``L`` = after block L; ``"final"`` = after the final norm; ``"all"``; ``"auto"`` = chosen by
+        cross-validation on the training rows, from a ladder of depths.
+    pooling : str, default="auto"
+        ``"recipe"`` (the model's own, which ``"auto"`` takes), ``"mean"``, ``"max"``, ``"first_token"``, ``"last_token"``,
+        ``"weighted_mean"``.
+    fusion : {"auto", "concat", "mean", "max"}, default="auto"
         How several layers become one vector.
-    features : {"embedding"}, default="embedding"
-        What the head learns on.
-    head : str or estimator, default="linear"
-        ``"linear"`` (ridge, strength by cross-validation), ``"mlp"`` (the paper's), or any scikit-learn regressor.
+    features : {"auto", "embedding", "tfidf", "both"}, default="auto"
+        What is learnt on: the backbone's vectors, TF-IDF of the same text (no backbone runs), both weighed against each other,
+        or what cross-validation on the training rows favors.
+    head : str or estimator, default="auto"
+        ``"linear"`` (ridge, strength by cross-validation), ``"mlp"`` (the paper's), or any scikit-learn regressor; ``"auto"`` is
+        ``"linear"``.
     embedder : TextEmbedder, default=None
         Overrides `backbone`, `layers`, `pooling` and `fusion`; takes templates, windows and stores as well.
     seed : int, default=0
@@ -43,8 +47,14 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
 
     Attributes
     ----------
+    arms_ : list
+        What was trained: a head on vectors, a head on words, or both.
     head_ : estimator
-        The trained head.
+        The first of these heads.
+    pool_ : SumPool or None
+        How the arms' numbers are joined, learnt on held-out folds.
+    selection_ : list of CandidateScore
+        Everything that was compared.
     layers_ : list
         The layers taken.
     intervals_ : ResidualIntervals
