@@ -291,7 +291,7 @@ class ExtractionStream:
         self._windows = windows
         self._total = total
         self._stats = EmbedStats()
-        self._seen: list[NDArray[np.uint64]] = []
+        self._seen = np.empty(0, dtype=np.uint64)
 
     def __iter__(self) -> Iterator[Features]:
         extractor = self._extractor
@@ -302,10 +302,10 @@ class ExtractionStream:
             for texts in self._windows:
                 window = extractor.read(texts, self._stats.n_rows)
                 vectors, n_run = extractor.embed(window, store, advance)
-                self._seen.append(np.column_stack([window.keys, window.lengths.astype(np.uint64)]))
+                n_texts, n_tokens = self._count_new(window)
                 n_cut = int(window.row_truncated.sum())
                 now = time.perf_counter()
-                done = EmbedStats(n_rows=len(texts), n_embedded=n_run, n_truncated=n_cut, seconds=now - began)
+                done = EmbedStats(len(texts), n_texts, n_run, n_cut, n_tokens, seconds=now - began)
                 self._stats.add(done)
                 yield Features(
                     vectors, window.row_keys, window.row_truncated, window.row_read, texts, extractor.taps, done
@@ -314,11 +314,22 @@ class ExtractionStream:
 
     def stats(self) -> EmbedStats:
         """What was done so far; distinct texts and their tokens are counted over all windows."""
-        # One array of distinct digests replaces those of the windows, so that memory follows the distinct texts only.
-        self._seen = [np.unique(np.concatenate(self._seen), axis=0)] if self._seen else []
-        distinct = self._seen[0] if self._seen else np.empty((0, 3), np.uint64)
-        n_tokens = count_tokens(self._extractor.backbone, int(distinct[:, 2].sum()))
-        return replace(self._stats, n_texts=len(distinct), n_tokens=n_tokens)
+        return replace(self._stats, n_tokens=count_tokens(self._extractor.backbone, self._stats.n_tokens))
+
+    def _count_new(self, window: _Window) -> tuple[int, int]:
+        """Texts of this window that no window before it had, and their tokens.
+
+        Half a digest is remembered of each: two of a billion texts share one with a probability of 3 %, and then a count is
+        off by one.
+        """
+        half = window.keys[:, 0]
+        place = np.searchsorted(self._seen, half)
+        known = np.zeros(len(half), dtype=bool)
+        inside = place < len(self._seen)
+        known[inside] = self._seen[place[inside]] == half[inside]
+        self._seen = np.concatenate([self._seen, half[~known]])
+        self._seen.sort(kind="stable")  # merges: the first part is sorted already
+        return int((~known).sum()), int(window.lengths[~known].sum())
 
 
 def _read(tokens: Tokens, n: int, n_prompt: int) -> IntArray:
