@@ -96,8 +96,26 @@ def test_of_equals_the_cheapest_wins():
     vectors = np.stack([one] * 4, axis=1)  # every layer says the same
     features = features_of(vectors, [Tap(0), Tap(1), Tap(2), Tap("final")])
     offered = [Candidate((tap,), "concat", "mean") for tap in reversed(features.taps)]
-    found = chosen(features, y, [Candidate(features.taps, "concat", "mean"), *offered])
+    found = chosen(features, y, offered)
     assert found.candidate.layers == [0]
+
+
+def test_the_usual_choice_stays_where_the_rows_cannot_tell():
+    features, y = layered(240, [0.3, 0.3, 0.3, 0.3])
+    offered = [Candidate((tap,), "concat", "mean") for tap in features.taps]
+    usual = Candidate(features.taps[1:], "concat", "mean", usual=True)
+    assert chosen(features, y, [*offered, usual]).candidate == usual
+    features, y = layered(2000, [0, 0, 0, 3])  # here they can
+    assert chosen(features, y, [*offered, usual]).candidate.layers in (["final"], [1, 2, "final"])
+
+
+def test_few_rows_are_not_compared():
+    features, y = layered(60, [3, 0, 0, 0])
+    offered = [Candidate((tap,), "concat", "mean") for tap in features.taps]
+    usual = Candidate(features.taps[1:], "concat", "mean", usual=True)
+    found = chosen(features, y, [*offered, usual])
+    assert found.candidate == usual
+    assert found.table == []
 
 
 def test_fewer_rows_where_the_work_would_be_too_much(monkeypatch):
@@ -144,6 +162,12 @@ def test_row_losses():
     np.testing.assert_allclose(row_losses("classification", proba, np.array([1, 0])), -np.log([0.75, 0.5]))
     y = np.array([1.0, 3.0])
     np.testing.assert_allclose(row_losses("regression", np.array([1.0, 2.0]), y), [0, 1])
+
+
+def test_the_upper_three_are_the_usual_choice():
+    assert [c.name for c in candidates(6, FINAL, "auto", "auto", "auto") if c.usual] == ["layers 4+5+final, concat"]
+    assert [c.name for c in candidates(2, FINAL, "auto", "auto", "auto") if c.usual] == ["layers 0+1+final, concat"]
+    assert [c.usual for c in candidates(0, FINAL, "auto", "auto", "auto")] == [True]
 
 
 def test_a_single_candidate_is_not_compared():

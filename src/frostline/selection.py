@@ -1,7 +1,9 @@
 """Which layers, fusion and head: chosen on the training rows alone, over features that one embedding pass stored.
 
-Every candidate is cross-validated on the same folds, so two of them are compared row by row. Of those that are not
-clearly worse than the best, the cheapest wins: first by the blocks of the backbone that must run, then by the width.
+Every candidate is cross-validated on the same folds, so two of them are compared row by row. The upper three layers side
+by side are the anchor, unless another candidate is clearly better; with few rows they are taken without a comparison, as
+they were the best of the simple choices at 8 and at 64 labels a class. Of those that tie with the anchor within
+error the cheapest wins: first by the blocks of the backbone that must run, then by the width.
 
 References
 ----------
@@ -14,7 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -51,7 +53,17 @@ SELECTION_WORK = 2e9
 """Products of rows, columns and regressions that comparing may take, about a minute on two cores: with more, fewer rows
 are compared. It is counted, not timed, so that two machines choose alike."""
 
+FEW_ROWS = 200
+"""With fewer rows nothing is compared: held-out losses of a few dozen rows pick by luck, and lose to the usual choice."""
+
 _FEWEST_ROWS = 2_000
+
+_CLEAR = 2.0
+"""Standard errors by which the best must be ahead of the usual choice: with ten candidates, one is too easily had."""
+
+_MARGIN = 0.02
+"""Share of the loss within which two candidates tie, the standard error of their difference included: an error that is
+wider than this is no tie but too few rows to tell."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +77,14 @@ class Candidate:
     fusion : str
     pooling : str
         As a user would write it.
+    usual : bool
+        Whether this is what to take where the rows cannot tell.
     """
 
     taps: tuple[Tap, ...]
     fusion: str
     pooling: str
+    usual: bool = field(default=False, compare=False)
 
     @property
     def layers(self) -> list[Layer]:
@@ -141,7 +156,8 @@ def candidates(n_layers: int, taps: Sequence[Tap], layers: Any, pooling: str, fu
         own = tuple(replace(first, layer=layer) for layer in group)
         whole = i == len(groups) - 1 and len(group) > 1
         fusions = [fusion] if fusion != "auto" else ["concat", "mean"] if whole else ["concat"]
-        found += [Candidate(own, how, written) for how in fusions]
+        is_usual = len(group) == min(3, len(groups[-1]))
+        found += [Candidate(own, how, written, usual=is_usual and how == fusions[0]) for how in fusions]
     return found
 
 
@@ -188,15 +204,15 @@ def select(
     Selection
     """
     ordered = sorted(found, key=lambda c: c.cost(n_layers, features.vectors.shape[2]))
-    if len(ordered) == 1:
-        return Selection(ordered[0], _fit(ordered[0], features, y, groups, task, head, seed), [])
+    usual = next((candidate for candidate in ordered if candidate.usual), ordered[-1])
+    if len(ordered) == 1 or len(y) < FEW_ROWS:
+        return Selection(usual, _fit(usual, features, y, groups, task, head, seed), [])
     rows, sample, y_sample = compared_rows(ordered, features, y, groups, task=task, seed=seed)
     trials = [
         attempt(candidate, sample, y_sample, groups[rows], task=task, head="linear", seed=seed) for candidate in ordered
     ]
-    if not all(len(trial.rows) for trial in trials):  # too few to hold any out: what an embedder reads by default
-        own = next((c for c in ordered if c.layers == ["final"]), ordered[-1])
-        return Selection(own, _fit(own, features, y, groups, task, head, seed), [])
+    if not all(len(trial.rows) for trial in trials):  # one group only: none can be held out
+        return Selection(usual, _fit(usual, features, y, groups, task, head, seed), [])
     chosen, best = recommend(trials)
     fitted = _fit(chosen.candidate, features, y, groups, task, head, seed)
     return Selection(chosen.candidate, fitted, [trial.score(chosen, best) for trial in trials])
@@ -236,20 +252,32 @@ def compared_rows(
 
 
 def recommend(trials: Sequence[Trial]) -> tuple[Trial, Trial]:
-    """Of trials in the order of their cost: the first that the best is not clearly ahead of, and the best.
+    """Choose among trials in the order of their cost.
 
     A trial that held out fewer rows than others counts only where it is clearly better than the best of those: its wide
     error would let it tie with anything.
+
+    Returns
+    -------
+    chosen : Trial
+        The cheapest that ties with the anchor: the usual candidate, or the best where that is clearly ahead of it.
+    best : Trial
+        The one of lowest loss.
     """
     most = max(len(trial.rows) for trial in trials)
     best = min((t for t in trials if len(t.rows) == most), key=lambda trial: float(trial.losses.mean()))
     gains = [(sum(trial.behind(best)), i) for i, trial in enumerate(trials) if len(trial.rows) < most]
     if gains and min(gains)[0] < 0:
         best = trials[min(gains)[1]]
+    anchor = best
+    for usual in (trial for trial in trials if trial.candidate.usual and len(trial.rows) >= len(best.rows)):
+        mean, error = usual.behind(best)
+        anchor = best if mean > _CLEAR * error else usual
 
     def ties(trial: Trial) -> bool:
-        mean, error = trial.behind(best)
-        return trial is best or (mean <= error and len(trial.rows) >= len(best.rows))
+        mean, error = trial.behind(anchor)
+        near = mean + error <= _MARGIN * float(anchor.losses.mean())
+        return trial is anchor or (near and len(trial.rows) >= len(anchor.rows))
 
     return next(trial for trial in trials if ties(trial)), best
 

@@ -16,7 +16,7 @@ from frostline.extraction import Extractor
 from frostline.features import Features
 from frostline.heads import LogPool, SumPool, TfidfClassifier, TfidfRegressor, held_out
 from frostline.reports.model import CandidateScore
-from frostline.selection import Candidate, candidates, row_losses, select
+from frostline.selection import FEW_ROWS, Candidate, candidates, row_losses, select
 
 __all__ = ["Arm", "Fitted", "candidates_of", "learn", "whole_embedder"]
 
@@ -176,7 +176,8 @@ def _joined(
     ways = {"tfidf": [1], "embedding": [0], "both": [0, 1]}
     held = {name: _crossed(task, [oof[i] for i in own], y) for name, own in ways.items()}
     losses = {name: row_losses(task, predicted, y) for name, predicted in held.items()}
-    name = "both" if kinds == "both" else _cheapest(losses)
+    # New rows bring words that none of a few rows had, so words count only where there are many.
+    name = "both" if kinds == "both" else _cheapest(losses) if len(y) >= FEW_ROWS else "embedding"
     best = min(losses, key=lambda way: float(losses[way].mean()))
     scores = [_score(task, way, held[way], y, losses, best, way == name) for way in ways]
     own = ways[name]
