@@ -31,17 +31,8 @@ from frostline.reports.model import CandidateScore
 from frostline.splits import holdout
 
 __all__ = [
-    "Candidate",
-    "Selection",
-    "Trial",
-    "attempt",
-    "candidates",
-    "compared_rows",
-    "recommend",
-    "row_losses",
-    "select",
-    "union",
-]
+    "Candidate", "Selection", "Trial", "attempt", "candidates", "compared_rows", "recommend", "row_losses", "select", "union",
+]  # fmt: skip
 
 LADDER = 7
 """Depths that `auto` looks at, evenly spaced, so that a model of 80 layers costs no more than one of 6."""
