@@ -159,7 +159,8 @@ def test_killed_writers_lose_nothing_and_leave_nothing_half(folder: Path) -> Non
 
 
 def test_prune_beside_a_live_writer_takes_nothing_of_it(folder: Path) -> None:
-    writer = writers.start_writer(folder, 0)
+    # Few enough batches that no shard fills up and is let go, however long the other writers take to start.
+    writer = writers.start_writer(folder, 0, n=500, stay=True)
     writer.stdout.readline()
     with Store(folder) as store:
         dead = writers.start_writer(folder, 1, n=3)

@@ -29,15 +29,18 @@ def batch(seed: int, i: int) -> tuple[np.ndarray, np.ndarray]:
     return rng.integers(0, 2**64, (n, 2), dtype=np.uint64), rng.standard_normal((n, 3, 96), dtype=np.float32)
 
 
-def write(folder: Path, seed: int, n: int) -> None:
+def write(folder: Path, seed: int, n: int, *, stay: bool = False) -> None:
     with Store(folder) as store:
         for i in range(n):
             store.append(SPECS, *batch(seed, i))
             print(i, flush=True)
+        if stay:
+            time.sleep(600)
 
 
-def start_writer(folder: Path, seed: int, n: int = 10**6) -> subprocess.Popen[str]:
-    command = [sys.executable, __file__, "write", str(folder), str(seed), "--n", str(n)]
+def start_writer(folder: Path, seed: int, n: int = 10**6, *, stay: bool = False) -> subprocess.Popen[str]:
+    """Start a process that commits `n` batches, and with `stay` keeps its shards open afterwards until it is killed."""
+    command = [sys.executable, __file__, "write", str(folder), str(seed), "--n", str(n), *(["--stay"] if stay else [])]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -93,11 +96,12 @@ def main() -> None:
     one.add_argument("folder", type=Path)
     one.add_argument("seed", type=int)
     one.add_argument("--n", type=int, default=10**6)
+    one.add_argument("--stay", action="store_true")
     many = commands.add_parser("kill")
     many.add_argument("--kills", type=int, default=200)
     args = parser.parse_args()
     if args.command == "write":
-        write(args.folder, args.seed, args.n)
+        write(args.folder, args.seed, args.n, stay=args.stay)
     else:
         with tempfile.TemporaryDirectory() as folder:
             print(f"{args.kills} kills, {kill(Path(folder) / 'store', args.kills)} batches reported, all of them right")
