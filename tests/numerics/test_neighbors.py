@@ -7,12 +7,15 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from frostline.errors import UserError
+from frostline.numerics import neighbors
 from frostline.numerics.neighbors import nearest
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 @pytest.mark.parametrize("block", [None, 1, 7])
-def test_equals_scikit_learn(metric, block):
+@pytest.mark.parametrize("numbers", [1, 100, 2**22])
+def test_equals_scikit_learn(metric, block, numbers, monkeypatch):
+    monkeypatch.setattr(neighbors, "_BLOCK_NUMBERS", numbers)
     rng = np.random.default_rng(0)
     queries, points = rng.normal(size=(23, 6)) + 100, rng.normal(size=(60, 6)) + 100
     indices, distances = nearest(queries, points, 5, metric, block=block)
@@ -39,9 +42,11 @@ def test_small_distances_far_from_the_origin_are_exact():
     np.testing.assert_allclose(distances[0], [0, 1e-4, 3e-4], rtol=1e-5)
 
 
-def test_skip_self_over_blocks():
+def test_skip_self_over_blocks(monkeypatch):
+    monkeypatch.setattr(neighbors, "_BLOCK_NUMBERS", 4)
     points = np.arange(20.0)[:, None] ** 2
     indices, _ = nearest(points, points, 2, block=3, skip_self=True)
+    assert (indices >= 0).all()
     assert all(i not in row for i, row in enumerate(indices))
     assert indices[:, 0].tolist() == [1, 0, *range(1, 19)]
 

@@ -32,6 +32,14 @@ def fit(
     on_overlap: Annotated[
         str, typer.Option("--on-overlap", metavar="O", help="Test rows seen in training: report, error.")
     ] = "report",
+    time: o.Time = None,
+    unlabeled: o.Unlabeled = "skip",
+    keep_texts: Annotated[
+        bool, typer.Option("--keep-texts", help="The folder keeps the training rows' texts.")
+    ] = False,
+    no_neighbors: Annotated[
+        bool, typer.Option("--no-neighbors", help="The folder keeps no vectors of the training rows.")
+    ] = False,
     text: o.Text = None,
     template: o.Template = None,
     columns: o.Columns = None,
@@ -57,7 +65,8 @@ def fit(
     o.check_price(price, dry_run)
     job: dict[str, Any] = {
         "options": frostline.FitOptions(
-            target, test, test_size, cv, refit, group, task, head, features, seed, on_overlap
+            target, test, test_size, cv, refit, group, task, head, features, seed, on_overlap,
+            time=time, unlabeled=unlabeled, keep_rows=not no_neighbors, keep_texts=keep_texts,
         ),
         "inputs": frostline.InputOptions(text, template, o.split(columns), id, number_format),
         "embedding": frostline.EmbedOptions(

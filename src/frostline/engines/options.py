@@ -28,7 +28,7 @@ class InputOptions:
 
     Notes
     -----
-    With none of `text`, `template` and `columns`, all columns but the target, id and group are used: the text itself where
+    With none of `text`, `template` and `columns`, all columns but the target, id, group and time are used: the text itself where
     only one is left, else JSON with names.
     """
 
@@ -91,6 +91,14 @@ class FitOptions:
     seed : int, default=0
     on_overlap : {"report", "error"}, default="report"
         What happens when rows of the test file also stand in the training file.
+    time : str, optional
+        Column of dates, times or numbers: the latest rows are the test part, folds are expanding windows.
+    unlabeled : {"skip", "error"}, default="skip"
+        What happens to rows without a target: left out and counted, or refused.
+    keep_rows : bool, default=True
+        Whether the folder keeps vectors of the training rows, for neighbors and further training.
+    keep_texts : bool, default=False
+        Whether it keeps their texts as well.
     """
 
     target: str
@@ -104,3 +112,7 @@ class FitOptions:
     features: str = "auto"
     seed: int = 0
     on_overlap: str = "report"
+    time: str | None = None
+    unlabeled: str = "skip"
+    keep_rows: bool = True
+    keep_texts: bool = False

@@ -16,7 +16,9 @@ from frostline.contracts import Backbone, Layer
 from frostline.embedder import Rendered, TextEmbedder, remember_columns, text_tags
 from frostline.errors import ArtifactError, UserError, nearest
 from frostline.estimators.arms import Arm, Fitted, candidates_of, learn, whole_embedder
+from frostline.estimators.kept import TrainingRows
 from frostline.estimators.occlusion import Occlusion, occlude
+from frostline.estimators.workflow import Workflow
 from frostline.extraction import Extractor
 from frostline.features import Features, PlainTexts
 from frostline.heads import LogPool, SumPool, make_head, reads_layers
@@ -33,7 +35,7 @@ FEATURES = ("auto", "embedding", "tfidf", "both")
 """What is learnt on: the backbone's vectors, TF-IDF of the same text, both, or what cross-validation favors."""
 
 
-class TextEstimator(BaseEstimator):  # type: ignore[misc]
+class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
     """Base of :class:`TextClassifier` and :class:`TextRegressor`; see there for the parameters.
 
     An estimator holds specifications, never a model: backbones live in one bounded cache, so a clone costs nothing and
@@ -139,6 +141,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         self.target_: str | None = None  # the column's name, where a job on a table knows it
         self._keep(fitted, embedder, extractor)
         self._judge_held_out(fitted, self._targets(y))
+        self.rows_ = TrainingRows.of(features, self.fused(features), self._targets(y), groups, seed=int(self.seed))
         return self
 
     @property
@@ -155,7 +158,10 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
 
     def embed(self, X: Any) -> NDArray[np.float32]:
         """The fused vectors that the head reads, shape (n_samples, n_features); width 0 where it reads words only."""
-        features = self.extract(X)
+        return self.fused(self.extract(X))
+
+    def fused(self, features: Features) -> NDArray[np.float32]:
+        """The same, of features that were extracted before."""
         candidate = self.arms_[0].candidate
         return np.empty((len(features.texts), 0), np.float32) if candidate is None else candidate.features(features)
 
@@ -215,7 +221,9 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "arms_")
         return occlude(self, X)
 
-    def save(self, folder: str | Path, report: FitReport | None = None) -> None:
+    def save(
+        self, folder: str | Path, report: FitReport | None = None, *, keep_rows: bool = True, keep_texts: bool = False
+    ) -> None:
         """Write the artifact folder: specification, head, card and report; never the backbone.
 
         Parameters
@@ -223,11 +231,16 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         folder : path
         report : FitReport, optional
             What the report and card show; None = cross-validation on the training rows.
+        keep_rows : bool, default=True
+            Whether vectors (half precision, at most 256 MiB), digests and targets of the training rows go with it, for
+            :meth:`neighbors` and :meth:`update`.
+        keep_texts : bool, default=False
+            Whether the rows' texts do as well.
         """
         from frostline.estimators.saving import save_estimator
 
         check_is_fitted(self, "arms_")
-        save_estimator(self, folder, report)
+        save_estimator(self, folder, report, keep_rows=keep_rows, keep_texts=keep_texts)
 
     def check_target(self, y: Any, n_rows: int) -> NDArray[Any]:
         """Check the targets before anything runs.
@@ -241,6 +254,10 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _targets(self, y: NDArray[Any]) -> NDArray[Any]:
         """Targets as heads see them."""
+        raise NotImplementedError
+
+    def as_given(self, targets: NDArray[Any]) -> NDArray[Any]:
+        """Targets as the user gave them, from those that heads see."""
         raise NotImplementedError
 
     def _judge_held_out(self, fitted: Fitted, y: NDArray[Any]) -> None:

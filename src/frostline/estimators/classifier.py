@@ -183,6 +183,10 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         self.classes_, codes = np.unique(y, return_inverse=True)
         return codes
 
+    def as_given(self, targets: NDArray[Any]) -> NDArray[Any]:
+        """Labels of class numbers."""
+        return np.asarray(self.classes_[targets])
+
     def _judge_held_out(self, fitted: Fitted, y: NDArray[Any]) -> None:
         classes = np.arange(len(self.classes_))
         self.cv_metrics_ = classification_metrics(y[fitted.rows], fitted.oof, classes) if len(fitted.rows) else {}

@@ -144,6 +144,10 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
     def _targets(self, y: NDArray[Any]) -> NDArray[Any]:
         return y
 
+    def as_given(self, targets: NDArray[Any]) -> NDArray[Any]:
+        """Numbers are what they are."""
+        return targets
+
     def _judge_held_out(self, fitted: Fitted, y: NDArray[Any]) -> None:
         known = len(fitted.rows) > 0
         self.intervals_ = ResidualIntervals.from_oof(y[fitted.rows], fitted.oof) if known else None

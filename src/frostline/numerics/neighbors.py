@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -13,7 +15,7 @@ __all__ = ["METRICS", "nearest"]
 METRICS = ("euclidean", "cosine")
 
 _BLOCK_NUMBERS = 2**22
-"""Distances held at a time: 32 MiB."""
+"""Distances, and entries of points in double precision, that are held at a time: 32 MiB each."""
 
 _ROUNDING = 1e-12
 """Share of the squared norms by which two squared distances may differ through floating-point noise alone."""
@@ -34,6 +36,7 @@ def nearest(
     ----------
     queries : array of shape (n, F)
     points : array of shape (m, F)
+        Of any precision; never copied whole.
     k : int
         From 1 to m, with `skip_self` to m - 1.
     metric : {"euclidean", "cosine"}
@@ -56,29 +59,36 @@ def nearest(
     """
     Q, P = _checked(queries, points, k, metric, skip_self)
     # Distances do not change by a shift, and near the origin their squares lose fewer digits.
-    Q, P = (_unit(Q, 0), _unit(P, 1)) if metric == "cosine" else (Q - P.mean(axis=0), P - P.mean(axis=0))
-    norms = np.einsum("ij,ij->i", P, P)
-    step = block or max(1, _BLOCK_NUMBERS // len(P))
-    indices, squares = np.empty((len(Q), k), dtype=np.intp), np.empty((len(Q), k))
-    for start in range(0, len(Q), step):
-        own = slice(start, start + step)
-        rough = norms - 2 * (Q[own] @ P.T)  # squared distances, but for the query's own norm
-        if skip_self:
-            rough[np.arange(len(rough)), np.arange(start, start + len(rough))] = np.inf
-        for i, row in enumerate(rough, start):
-            indices[i], squares[i] = _best(row, Q[i], P, k, i if skip_self else -1)
+    shift = P.mean(axis=0, dtype=np.float64)
+    Q = _unit(Q, 0) if metric == "cosine" else Q - shift
+    indices, squares = np.full((len(Q), k), -1, dtype=np.intp), np.full((len(Q), k), np.inf)
+    n_points = max(k + 1, _BLOCK_NUMBERS // max(1, P.shape[1]))
+    step = block or max(1, _BLOCK_NUMBERS // min(n_points, len(P)))
+    for first in range(0, len(P), n_points):
+        part = P[first : first + n_points].astype(np.float64)
+        part = _unit(part, 1) if metric == "cosine" else part - shift
+        norms = np.einsum("ij,ij->i", part, part)
+        for start in range(0, len(Q), step):
+            rough = norms - 2 * (Q[start : start + step] @ part.T)  # squares, but for the query's own norm
+            for i, row in enumerate(rough, start):
+                found, exact = _best(row, Q[i], part, k, i - first if skip_self else -1)
+                # The sort is stable and points come in their order, so of equally near ones the earlier stays in front.
+                at, near = np.r_[indices[i], found + first], np.r_[squares[i], exact]
+                order = np.argsort(near, kind="stable")[:k]
+                indices[i], squares[i] = at[order], near[order]
     return indices, squares / 2 if metric == "cosine" else np.sqrt(squares)
 
 
 def _best(
-    rough: NDArray[np.float64], query: NDArray[np.float64], P: NDArray[np.float64], k: int, own: int
+    rough: NDArray[np.float64], query: NDArray[np.float64], part: NDArray[np.float64], k: int, own: int
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """The k nearest of one query: all that may be among them by rough distance, measured anew and sorted."""
-    last = np.partition(rough, k - 1)[k - 1]
+    """The k nearest of one query, but not point `own`: all that may be among them, measured anew and sorted."""
+    if 0 <= own < len(rough):
+        rough[own] = np.inf
+    last = np.partition(rough, min(k, len(rough)) - 1)[min(k, len(rough)) - 1]
     slack = _ROUNDING * (1 + float(query @ query) + abs(float(last)))
-    found = np.flatnonzero(rough <= last + slack)
-    found = found[found != own]
-    exact = ((P[found] - query) ** 2).sum(axis=1)
+    found = np.flatnonzero((rough <= last + slack) & (rough < np.inf))
+    exact = ((part[found] - query) ** 2).sum(axis=1)
     order = np.argsort(exact, kind="stable")[:k]
     return found[order], exact[order]
 
@@ -93,13 +103,13 @@ def _unit(vectors: NDArray[np.float64], side: int) -> NDArray[np.float64]:
 
 def _checked(
     queries: ArrayLike, points: ArrayLike, k: int, metric: str, skip_self: bool
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[NDArray[np.float64], NDArray[Any]]:
     if metric not in METRICS:
         raise UserError(
             f"Unknown metric {metric!r}. Allowed: {', '.join(map(repr, METRICS))}.",
             hint=nearest_name(metric, METRICS) or None,
         )
-    Q, P = np.asarray(queries, dtype=np.float64), np.asarray(points, dtype=np.float64)
+    Q, P = np.asarray(queries, dtype=np.float64), np.asarray(points)
     if Q.ndim != 2 or P.ndim != 2 or Q.shape[1] != P.shape[1]:
         raise UserError(f"Neighbors need vectors of shapes (n, F) and (m, F); got {Q.shape} and {P.shape}.")
     if not (np.isfinite(Q).all() and np.isfinite(P).all()):

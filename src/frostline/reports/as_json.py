@@ -23,7 +23,17 @@ _COUNTS = ("n_rows", "n_texts", "n_embedded", "n_truncated", "n_tokens")
 _EMBED = (*_COUNTS, "truncated_columns")
 _KEYS = (
     *("task", "title", "target", "split", "n_train", "n_test", "metrics", "metrics_std", "metrics_without_overlap"),
-    *("baselines", "chosen", *_COUNTS, "overlap", "seconds", "layer_scores", "layer_metric", "candidates"),
+    *(
+        "baselines",
+        "chosen",
+        *_COUNTS,
+        "overlap",
+        "n_unlabeled",
+        "seconds",
+        "layer_scores",
+        "layer_metric",
+        "candidates",
+    ),
     *("labels", "confusion"),
     *("truncated_columns", "reliability", "scatter", "notes", "created", "version"),
 )
@@ -121,6 +131,7 @@ def load_report(d: Mapping[str, Any]) -> FitReport:
         n_train=_read(d, "n_train", int),
         n_test=_read(d, "n_test", int),
         overlap=_read(d, "overlap", int),
+        n_unlabeled=_read(d, "n_unlabeled", int),
         metrics=_read(d, "metrics", _numbers),
         metrics_std=_read(d, "metrics_std", _maybe_numbers),
         metrics_without_overlap=_read(d, "metrics_without_overlap", _maybe_numbers),
