@@ -60,10 +60,10 @@ def load_local(
         raise UserError(f"{name!r} is a table of token embeddings, which writes nothing.", hint=f"use {mode.name!r}")
     located = locate(mode.name, weights=mode.needs_weights, code=trust_remote_code == mode.name)
     code = needs_code(mode.name, located.folder, trust_remote_code)
-    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": code}
+    folder = str(located.folder)
     with explained(mode.name, located.folder):
-        config = transformers.AutoConfig.from_pretrained(str(located.folder), **options)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(str(located.folder), **options)
+        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=code)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=code)
     if config.is_encoder_decoder:
         raise UserError(
             f"{name!r} is an encoder-decoder of type {config.model_type!r}; only causal language models can be used.",
