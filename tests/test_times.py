@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -94,7 +95,7 @@ def test_windows_expand(n_folds):
         assert max(times.order[train]) < min(times.order[test])
         assert set(times.order[train]) & set(times.order[test]) == set()
         assert len(test) == pytest.approx(200 / (n_folds + 1), abs=12)
-    for (before, tested), (train, _) in zip(folds, folds[1:], strict=False):
+    for (before, tested), (train, _) in pairwise(folds):
         assert set(train) == {*before, *tested}
     assert max(times.order[folds[-1][1]]) == max(times.order)
     assert f"{n_folds} expanding windows" in how

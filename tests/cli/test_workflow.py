@@ -179,3 +179,5 @@ def test_a_class_that_is_new_in_the_test_part_counts_as_wrong(run, folder, tmp_p
     code, found = fit(run, write(tmp_path / "t.csv", rows), folder, tmp_path / "m", "--time", "day")
     assert code == 0
     assert found["metrics"]["accuracy"] <= 11 / 12
+    assert found["labels"] == ["bad", "good", "new"]
+    assert sum(found["confusion"][2]) == 1

@@ -64,14 +64,16 @@ def _judge_classes(
     estimator: Any, features: Features, y: NDArray[Any], baselines: dict[str, dict[str, float]]
 ) -> Judgement:
     classes = estimator.classes_
+    # A class that training had no row of: each of its rows is an error, and stands as one in the confusion.
+    every = np.concatenate([classes, np.setdiff1d(y, classes)])
     if hasattr(estimator, "predict_proba"):
         proba = estimator.proba_features(features)
         certainty, right = proba.max(1), classes[proba.argmax(1)] == y
         return Judgement(
             metrics=classification_metrics(y, proba, classes),
             baselines=baselines,
-            labels=[str(label) for label in classes],
-            confusion=confusion(y, classes[proba.argmax(1)], classes),
+            labels=[str(label) for label in every],
+            confusion=confusion(y, classes[proba.argmax(1)], every),
             reliability=reliability_bins(certainty, right),
             certainty=np.column_stack([certainty, right]),
         )
@@ -81,8 +83,8 @@ def _judge_classes(
     return Judgement(
         metrics={name: hard[name] for name in ("accuracy", "macro_f1")},
         baselines=baselines,
-        labels=[str(label) for label in classes],
-        confusion=confusion(y, predicted, classes),
+        labels=[str(label) for label in every],
+        confusion=confusion(y, predicted, every),
     )
 
 
