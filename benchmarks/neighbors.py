@@ -35,7 +35,7 @@ def main() -> None:
     X[:n_near] = X[-1 - np.arange(n_near)] * (1 + 1e-6 * rng.standard_normal((n_near, 1), dtype=np.float32))
     with threadpool_limits(options.threads):
         began, worked = time.perf_counter(), time.process_time()
-        index, distance = nearest(X, X, options.k, exclude_self=True)
+        index, distance = nearest(X, X, options.k, skip_self=True)
         seconds, cpu = time.perf_counter() - began, time.process_time() - worked
     wrong = 0
     for row in rng.choice(options.rows, min(100, options.rows), replace=False):

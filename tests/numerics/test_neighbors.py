@@ -1,12 +1,79 @@
-"""Nearest neighbors against all distances, on data chosen to be unkind to a matrix product in single precision."""
+"""Nearest neighbors beside brute-force oracles, on data unkind to a matrix product in single precision."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.neighbors import NearestNeighbors
 
 from frostline.errors import UserError
 from frostline.numerics.neighbors import SINGLE_FROM, nearest
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("block", [None, 1, 7])
+def test_equals_scikit_learn(metric, block):
+    rng = np.random.default_rng(0)
+    queries, points = rng.normal(size=(23, 6)) + 100, rng.normal(size=(60, 6)) + 100
+    indices, distances = nearest(queries, points, 5, metric, block=block)
+    oracle = NearestNeighbors(n_neighbors=5, metric=metric, algorithm="brute").fit(points)
+    expected, at = oracle.kneighbors(queries)
+    np.testing.assert_array_equal(indices, at)
+    np.testing.assert_allclose(distances, expected, rtol=1e-6, atol=1e-12)
+
+
+def test_equal_points_come_in_their_order_at_distance_zero():
+    points = np.array([[3.0, 4.0], [1e4, 1.0], [3.0, 4.0], [3.0, 4.0], [0.0, 0.0]])
+    indices, distances = nearest([[3.0, 4.0]], points, 2)
+    assert indices.tolist() == [[0, 2]]
+    assert distances.tolist() == [[0.0, 0.0]]
+    indices, distances = nearest(points, points, 1, skip_self=True)
+    assert indices[:, 0].tolist() == [2, 0, 0, 0, 0]
+    assert distances[[0, 2, 3], 0].tolist() == [0.0, 0.0, 0.0]
+
+
+def test_small_distances_far_from_the_origin_are_exact():
+    points = np.array([[1e6, 1e6], [1e6 + 1e-4, 1e6], [1e6 + 3e-4, 1e6]])
+    indices, distances = nearest(points[:1], points, 3)
+    assert indices.tolist() == [[0, 1, 2]]
+    np.testing.assert_allclose(distances[0], [0, 1e-4, 3e-4], rtol=1e-5)
+
+
+def test_skip_self_over_blocks():
+    points = np.arange(20.0)[:, None] ** 2
+    indices, _ = nearest(points, points, 2, block=3, skip_self=True)
+    assert all(i not in row for i, row in enumerate(indices))
+    assert indices[:, 0].tolist() == [1, 0, *range(1, 19)]
+
+
+def test_cosine_of_nothing_is_zero():
+    points = [[1.0, 0.0], [0.0, 0.0], [-1.0, 0.0]]
+    indices, distances = nearest(points[:2], points, 3, "cosine")
+    assert indices.tolist() == [[0, 1, 2], [0, 1, 2]]
+    np.testing.assert_allclose(distances, [[0, 1, 2], [1, 1, 1]])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (([[1.0]], [[1.0, 2.0]], 1), "shapes"),
+        (([[1.0]], [[1.0], [2.0]], 3), "from 1 to 2"),
+        (([[1.0]], [[1.0], [2.0]], 0), "from 1 to 2"),
+        (([[np.nan]], [[1.0]], 1), "finite"),
+        (([[1.0]], [[1.0], [np.inf]], 1), "row 1"),
+        (([1.0], [[1.0]], 1), "shapes"),
+        (([[1.0]], [[1.0]], 1.0), "whole number"),
+        (([[1.0]], [[1.0]], 1, "cosin"), "'cosine'"),
+    ],
+)
+def test_refused(arguments, word):
+    with pytest.raises(UserError, match=word):
+        nearest(*arguments)
+
+
+def test_skip_self_needs_the_points():
+    with pytest.raises(UserError, match="1 queries and 2 points"):
+        nearest([[1.0]], [[1.0], [2.0]], 1, skip_self=True)
 
 
 def all_distances(queries, points, metric):
@@ -18,9 +85,9 @@ def all_distances(queries, points, metric):
     return squared / 2 if metric == "cosine" else np.sqrt(squared)
 
 
-def by_sorting(queries, points, k, metric, exclude_self):
+def by_sorting(queries, points, k, metric, skip_self):
     distances = all_distances(queries, points, metric)
-    if exclude_self:
+    if skip_self:
         np.fill_diagonal(distances, np.inf)
     order = np.argsort(distances, axis=1, kind="stable")[:, :k]
     return order, np.take_along_axis(distances, order, axis=1)
@@ -48,9 +115,9 @@ def cloud(kind, d):
 @pytest.mark.parametrize("k", [1, 9])
 def test_equals_sorting_all_distances(kind, d, k):
     X = cloud(kind, d)
-    for points, exclude_self in [(X, True), (X, False), (X.copy(), True), (X.copy(), False)]:
-        index, distance = nearest(X, points, k, exclude_self=exclude_self, block=64)
-        expected_index, expected = by_sorting(X, points, k, "euclidean", exclude_self)
+    for points, skip_self in [(X, True), (X, False), (X.copy(), True), (X.copy(), False)]:
+        index, distance = nearest(X, points, k, skip_self=skip_self, block=64)
+        expected_index, expected = by_sorting(X, points, k, "euclidean", skip_self)
         np.testing.assert_allclose(distance, expected, rtol=1e-12, atol=0)
         np.testing.assert_array_equal(index, expected_index)
 
@@ -59,14 +126,14 @@ def test_equals_sorting_all_distances(kind, d, k):
 @pytest.mark.parametrize("d", [4, SINGLE_FROM + 8])
 def test_cosine(kind, d):
     X = cloud(kind, d)
-    _, distance = nearest(X[:30], X, 5, metric="cosine", block=64)
+    _, distance = nearest(X[:30], X, 5, "cosine", block=64)
     _, expected = by_sorting(X[:30], X, 5, "cosine", False)
     np.testing.assert_allclose(distance, expected, rtol=1e-9, atol=1e-15)
 
 
 def test_one_distance_stands_for_many_equal_rows():
     X = np.zeros((500, 3))
-    index, distance = nearest(X, X, 2, exclude_self=True)
+    index, distance = nearest(X, X, 2, skip_self=True)
     assert index[:3].tolist() == [[1, 2], [0, 2], [0, 1]]
     assert not distance.any()
     # Zero has two signs in floating point, and one value.
@@ -77,36 +144,23 @@ def test_one_distance_stands_for_many_equal_rows():
 
 def test_every_block_size_gives_the_same():
     X = np.random.default_rng(0).normal(size=(333, SINGLE_FROM)).astype(np.float32)
-    whole = nearest(X, X, 3, exclude_self=True)
+    whole = nearest(X, X, 3, skip_self=True)
     for block in (1, 33, 100, 5000):
-        for a, b in zip(whole, nearest(X, X, 3, exclude_self=True, block=block), strict=True):
+        for a, b in zip(whole, nearest(X, X, 3, skip_self=True, block=block), strict=True):
             np.testing.assert_array_equal(a, b)
 
 
 def test_as_many_neighbors_as_there_are():
     X = np.arange(6.0)[:, None]
-    index, distance = nearest(X, X, 5, exclude_self=True)
+    index, distance = nearest(X, X, 5, skip_self=True)
     assert index[0].tolist() == [1, 2, 3, 4, 5]
     assert distance[2].tolist() == [1, 1, 2, 2, 3]
     assert index[2].tolist() == [1, 3, 0, 4, 5]
     assert nearest([[2.4]], X, 6)[0].tolist() == [[2, 3, 1, 4, 0, 5]]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "settings", "message"),
-    [
-        (([[0.0]], [[1.0, 2.0]]), {}, "width 1"),
-        (([0.0], [[1.0]]), {}, "shape"),
-        (([[np.nan]], [[1.0]]), {}, "Row 0 of the queries holds NaN"),
-        (([[0.0]], [[1.0], [np.inf]]), {}, "Row 1 of the points"),
-        (([[0.0]], [[1.0]]), {"k": 2}, "from 1 to the 1"),
-        (([[0.0]], [[1.0]]), {"k": 1, "exclude_self": True}, "from 1 to the 0"),
-        (([[0.0]], [[1.0], [2.0]]), {"exclude_self": True}, "1 and 2 rows"),
-        (([[0.0]], [[1.0]]), {"metric": "manhattan"}, "Allowed: euclidean, cosine"),
-        (([[1.0]], [[0.0]]), {"metric": "cosine"}, "no direction"),
-        (([[1.0]], [[0.0]]), {"block": 0}, "at least 1"),
-    ],
-)
-def test_refused(arguments, settings, message):
-    with pytest.raises(UserError, match=message):
-        nearest(*arguments, **settings)
+def test_zeros_among_the_points_themselves():
+    points = np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 0.0], [2.0, 2.0]])
+    indices, distances = nearest(points, points, 2, "cosine", skip_self=True)
+    assert indices.tolist() == [[1, 2], [3, 0], [0, 1], [1, 0]]
+    np.testing.assert_allclose(distances, [[1, 1], [0, 1], [1, 1], [0, 1]], atol=1e-15)

@@ -1,1 +1,1 @@
-"""Numbers from arrays, in plain NumPy and SciPy: metrics with their uncertainty, fusion of layers, nearest neighbors."""
+"""Numbers from arrays, in plain NumPy and SciPy: metrics with their uncertainty, the fusion of layers, nearest neighbors."""

@@ -26,7 +26,7 @@ Indices = NDArray[np.intp]
 METRICS = ("euclidean", "cosine")
 
 BLOCK = 4096
-"""Rows of a tile of distances: 67 MB in single precision."""
+"""Rows of a tile of distances: 64 MiB in single precision."""
 
 SPARE = 5
 """Candidates beyond those that are asked for, so that few rows must be looked at twice."""
@@ -42,69 +42,73 @@ _RERANKED = 1 << 21  # numbers of differences held at once
 def nearest(
     queries: ArrayLike,
     points: ArrayLike,
-    k: int = 1,
-    *,
+    k: int,
     metric: str = "euclidean",
-    exclude_self: bool = False,
-    block: int = BLOCK,
+    *,
+    block: int | None = None,
+    skip_self: bool = False,
 ) -> tuple[Indices, Floats]:
-    """Find the k nearest points of each query, exactly: distances are those of float64 differences, ties go to the lower row.
+    """Find the k nearest of `points` for each query, exactly: of equally near ones the earlier comes first.
 
-    Where `queries` and `points` are the same object, each pair is computed once. Memory beyond the input is one copy of it in
-    single precision and a few tiles.
+    Distances are those of float64 differences. Where `queries` and `points` are the same object, each pair is computed once.
+    Memory beyond the input is one copy of it in single precision and a few tiles.
 
     Parameters
     ----------
-    queries : array of shape (m, d)
-    points : array of shape (n, d)
-    k : int, default=1
-    metric : {"euclidean", "cosine"}, default="euclidean"
-        Cosine distance is 1 - cos; both are computed from differences, of unit vectors for the cosine.
-    exclude_self : bool, default=False
-        Row i of `points` is no neighbor of row i of `queries`; an equal row elsewhere is, at distance 0.
-    block : int, default=BLOCK
-        Rows of a tile of distances.
+    queries : array of shape (n, F)
+    points : array of shape (m, F)
+    k : int
+        From 1 to m, with `skip_self` to m - 1.
+    metric : {"euclidean", "cosine"}
+        Cosine distance is one minus the cosine, 0 to 2; a vector of zeros has the cosine 0 with everything.
+    block : int, optional
+        Rows of a tile of distances; None = 4,096.
+    skip_self : bool
+        Whether `queries` are the `points` themselves, in their order: none is its own neighbor then, but an equal row
+        elsewhere is, at distance 0.
 
     Returns
     -------
-    indices : int array of shape (m, k)
-        Rows of `points`, the nearest first.
-    distances : float64 array of shape (m, k)
+    indices : int array of shape (n, k)
+        Nearest first.
+    distances : float64 array of shape (n, k)
 
     Raises
     ------
     UserError
-        Shapes that do not fit, numbers that are not finite, more neighbors than points, an unknown metric, or a vector of
-        length 0 under the cosine.
+        Shapes that do not match, vectors that are not finite, a `k` out of range or an unknown metric.
     """
     if metric not in METRICS:
         hint = nearest_name(metric, METRICS) or None
-        raise UserError(f"Unknown metric {metric!r}. Allowed: {', '.join(METRICS)}.", hint=hint)
-    same = queries is points
-    P = _Cloud.of(points, "points", metric)
-    Q = P if same else _Cloud.of(queries, "queries", metric)
-    _check(Q, P, k, exclude_self, block)
+        raise UserError(f"Unknown metric {metric!r}. Allowed: {', '.join(map(repr, METRICS))}.", hint=hint)
+    P = _Cloud.of(points, metric, side=1)
+    # A zero has the cosine 0 even with itself, which only two different sides can say.
+    same = queries is points and not P.has_zeros
+    Q = P if same else _Cloud.of(queries, metric, side=0)
+    _check(Q, P, k, skip_self, block)
     first, group = P.distinct()
     if same:
-        found, squared = _search(P.take(first), P.take(first), min(k, len(first) - 1), True, block)
+        found, squared = _search(P.take(first), P.take(first), min(k, len(first) - 1), True, block or BLOCK)
         own = np.arange(len(first))[:, None]
         found, squared = np.hstack([own, found])[group], np.hstack([np.zeros(own.shape), squared])[group]
     else:
-        found, squared = _search(Q, P.take(first), min(k + exclude_self, len(first)), False, block)
-    if len(first) < P.n or same or exclude_self:
-        rows = np.arange(Q.n) if exclude_self else np.full(Q.n, -1)
-        found, squared = _expand(found, squared, _members(group, k + exclude_self), rows, k)
+        found, squared = _search(Q, P.take(first), min(k + skip_self, len(first)), False, block or BLOCK)
+    if len(first) < P.n or same or skip_self:
+        rows = np.arange(Q.n) if skip_self else np.full(Q.n, -1)
+        found, squared = _expand(found, squared, _members(group, k + skip_self), rows, k)
     return found, squared / 2 if metric == "cosine" else np.sqrt(squared)
 
 
-def _check(Q: _Cloud, P: _Cloud, k: int, exclude_self: bool, block: int) -> None:
+def _check(Q: _Cloud, P: _Cloud, k: int, skip_self: bool, block: int | None) -> None:
     if Q.rows.shape[1] != P.rows.shape[1]:
-        raise UserError(f"Queries have width {Q.rows.shape[1]}, points {P.rows.shape[1]}; allowed is one width.")
-    if exclude_self and Q.n != P.n:
-        raise UserError(f"exclude_self needs queries that are the points; got {Q.n} and {P.n} rows.")
-    if not 1 <= k <= P.n - exclude_self or block < 1:
-        allowed = f"k is from 1 to the {P.n - exclude_self} points that there are, block at least 1"
-        raise UserError(f"k={k} neighbors in blocks of {block}: {allowed}.")
+        raise UserError(f"Neighbors need vectors of shapes (n, F) and (m, F); got {Q.rows.shape} and {P.rows.shape}.")
+    if skip_self and Q.n != P.n:
+        raise UserError(f"skip_self needs the points themselves as queries; got {Q.n} queries and {P.n} points.")
+    most = P.n - skip_self
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= most:
+        raise UserError(f"The number of neighbors must be a whole number from 1 to {most}, got {k!r}.")
+    if block is not None and block < 1:
+        raise UserError(f"A block has at least 1 row; got {block}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,24 +117,23 @@ class _Cloud:
 
     rows: NDArray[np.floating[Any]]
     length: Floats | None = None
+    has_zeros: bool = False
 
     @classmethod
-    def of(cls, given: ArrayLike, name: str, metric: str) -> _Cloud:
+    def of(cls, given: ArrayLike, metric: str, side: int) -> _Cloud:
         rows: Any = np.asarray(given)
         rows = rows if rows.dtype in (np.float32, np.float64) else rows.astype(np.float64)
         if rows.ndim != 2 or not rows.size:
-            raise UserError(f"Neighbors are sought among rows of shape (n, d), not empty; got {name} of {rows.shape}.")
-        rows = np.ascontiguousarray(rows)
+            raise UserError(f"Neighbors need vectors of shapes (n, F) and (m, F), neither empty; got {rows.shape}.")
         if not np.isfinite(rows).all():
             row = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
-            raise UserError(f"Row {row} of the {name} holds NaN or infinity, which has no distance.")
+            raise UserError(f"Neighbors need finite vectors; row {row} holds NaN or infinity.")
         if metric == "euclidean":
-            return cls(rows)
+            return cls(np.ascontiguousarray(rows))
         length = np.sqrt(np.einsum("nd,nd->n", rows, rows, dtype=np.float64))
-        if not length.all():
-            row = int(np.flatnonzero(length == 0)[0])
-            raise UserError(f"Row {row} of the {name} is zero, which has no direction.", hint="use metric='euclidean'")
-        return cls(rows, length)
+        own = np.zeros((len(rows), 2), dtype=rows.dtype)  # zeros point into a dimension of their side's own
+        own[length == 0, side] = 1
+        return cls(np.hstack([rows, own]), np.where(length == 0, 1, length), has_zeros=bool(own.any()))
 
     @property
     def n(self) -> int:
