@@ -242,7 +242,7 @@ class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
         report : FitReport, optional
             What the report and card show; None = cross-validation on the training rows.
         keep_rows : bool, default=True
-            Whether vectors (half precision, at most 256 MiB), digests and targets of the training rows go with it, for
+            Whether vectors (half precision, at most 128 MiB), digests and targets of the training rows go with it, for
             :meth:`neighbors` and :meth:`update`.
         keep_texts : bool, default=False
             Whether the rows' texts do as well.

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_BYTES", "Neighbors", "TrainingRows", "check_neighbors", "digests", "find_neighbors", "kept_rows"]
 
-MAX_BYTES = 2**28
-"""Bytes of vectors that are kept at most, 256 MiB: of more rows a random sample is, and the report says so."""
+MAX_BYTES = 2**27
+"""Bytes of vectors that are kept at most, 128 MiB: of more rows a random sample is, and the report says so."""
 
 _BLOBS = ("names", "texts")
 _ARRAYS = ("keys", "targets", "groups", "vectors", "mean", "scale", "where")
@@ -82,7 +82,7 @@ class TrainingRows:
     mean, scale : float32 arrays of shape (F,)
         ``vectors * scale + mean`` are the backbone's.
     where : int array of shape (m,)
-        Rows that have a vector: all of them up to 256 MiB.
+        Rows that have a vector: all of them up to 128 MiB.
     names : list of n, or None
         What the rows are called; None = by their place.
     texts : list of n str, or None
@@ -197,7 +197,7 @@ def find_neighbors(estimator: TextEstimator, fused: NDArray[np.float32], k: int)
         No rows are kept, the predictor reads words only, or fewer than `k` rows are known.
     """
     rows = check_neighbors(estimator, k)
-    indices, distances = nearest(rows.standardized(fused), rows.vectors, k, "cosine")
+    indices, distances = nearest(rows.standardized(fused), rows.vectors.astype(np.float32), k, "cosine")
     found = rows.where[indices]
     return Neighbors(
         [[rows.name(row) for row in line] for line in found],
