@@ -103,13 +103,16 @@ def save_estimator(
     report = report or _own_report(estimator)
     if estimator.rows_ is not None and rows:
         report = replace(report, notes=[*report.notes, estimator.rows_.describe(keep_texts=keep_texts)])
-    name = Path(folder).name
-    texts = {
+    files = {_HEAD_FILE: tensors, **({_ROWS_FILE: rows} if rows else {})}
+    write_folder(folder, manifest, files, _pages(report, Path(folder).name))
+
+
+def _pages(report: FitReport, folder_name: str) -> dict[str, str]:
+    return {
         "report.json": json.dumps(to_json(report), indent=2, ensure_ascii=False) + "\n",
         "report.html": to_html(report),
-        "card.md": to_card(report, name),
+        "card.md": to_card(report, folder_name),
     }
-    write_folder(folder, manifest, {_HEAD_FILE: tensors, **({_ROWS_FILE: rows} if rows else {})}, texts)
 
 
 def _rows_state(estimator: TextEstimator, keep_rows: bool, keep_texts: bool) -> dict[str, NDArray[Any]]:
