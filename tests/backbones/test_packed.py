@@ -9,7 +9,7 @@ import transformers as tf
 
 from fakes import tiny_bert
 from frostline.backbones import resolve
-from frostline.backbones.packed import PackedEncoder, choose_runner
+from frostline.backbones.packed import PackedEncoder, choose_runner, time_paths
 from frostline.backbones.packed.attention import ATTENTIONS
 from frostline.backbones.packed.kernels import KERNELS
 from frostline.backbones.packed.timing import preferred
@@ -150,7 +150,7 @@ def test_a_backbone_says_which_path_it_took_and_both_agree(tmp_path):
     ids = backbone.tokenize(["a frozen film", "x", "a rather longer sentence, with commas"], 64).ids
     taps = [Tap(layer) for layer in (0, 1, "final")]
     np.testing.assert_allclose(backbone.forward(ids, taps), backbone.reference.forward(ids, taps), atol=1e-5)
-    assert backbone.runner_report.path in ("packed", "reference")
+    assert backbone.runner_report.path == "packed"
     assert backbone.runner_report.reason
 
 
@@ -167,15 +167,19 @@ def test_preference_is_steady():
 
 
 def test_no_clock_chooses_numbers(reference, monkeypatch):
-    """A busy moment looks like a slow kernel; two processes of one job must give the same last digits all the same."""
-    found = []
-    for busy in (0.0, 1.0, 1.9):
-        monkeypatch.setattr(
-            "frostline.backbones.packed.choose.best_ms",
-            lambda calls, b=busy: {n: 10.0 * (1 + b * (n == "1")) for n in calls},
-        )
-        runner, report = choose_runner(reference, "exact")
-        found.append((report.path, report.kernels, runner.forward(batch(), TAPS).tobytes()))
-    assert found[0] == found[1]
-    assert found[0][0] == "packed"
-    assert found[2][0] == "reference"
+    """A busy moment looks like a slow path; two processes of one job must give the same last digits all the same."""
+
+    def clock(*_):
+        raise AssertionError("a clock was read")
+
+    monkeypatch.setattr("frostline.backbones.packed.choose.best_ms", clock)
+    runner, report = choose_runner(reference, "exact")
+    assert report.path == "packed"
+    assert isinstance(runner, PackedEncoder)
+
+
+def test_both_paths_can_be_timed(reference):
+    runner, _ = choose_runner(reference, "exact")
+    times = time_paths(runner, reference)
+    assert times.keys() == {"packed", "reference"}
+    assert min(times.values()) > 0

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from frostline.backbones.beginning import LONG_TEXT, beginning, splits_at_spaces
-from frostline.backbones.packed import Runner, RunnerReport, choose_runner
+from frostline.backbones.packed import Runner, RunnerReport, choose_runner, time_paths
 from frostline.backbones.pooling import pool
 from frostline.contracts import IntArray, Layer, Recipe, Service, Tap, Tokens
 from frostline.errors import UserError
@@ -280,6 +280,11 @@ class TransformerBackbone:
     def runner_report(self) -> RunnerReport:
         """Which path runs here, and why."""
         return self._runner[1]
+
+    def path_times(self) -> dict[str, float]:
+        """Milliseconds of ``packed`` and ``reference`` on a fixed probe; empty where nothing is packed."""
+        runner, report = self._runner
+        return time_paths(runner, self.reference) if report.path == "packed" else {}
 
     @property
     def recipe(self) -> Recipe:

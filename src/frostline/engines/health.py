@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,7 @@ def _backbone(spec: BackboneSpec) -> list[Check]:
     size = f"{found.n_layers} blocks, width {found.dim}, window {found.max_length} tokens"
     return [
         Check(f"backbone {spec.name}", "ok" if np.isfinite(together).all() else "problem", size),
-        Check("path", "tip" if report.path == "reference" else "ok", _path(report)),
+        Check("path", "tip" if report.path == "reference" else "ok", _path(report, found.path_times())),
         Check(
             "padding",
             "ok" if spread <= 1e-5 else "problem",
@@ -101,11 +102,12 @@ def _backbone(spec: BackboneSpec) -> list[Check]:
     ]
 
 
-def _path(report: Any) -> str:
+def _path(report: Any, times: Mapping[str, float]) -> str:
     """Say which path runs, why, and what was measured."""
     said = [f"{report.path} in {report.numerics}: {report.reason}"]
-    if report.packed_ms is not None:
-        said.append(f"packed {report.packed_ms:.1f} ms, reference {report.reference_ms:.1f} ms on the probe")
+    if times:
+        said.append(f"packed {times['packed']:.1f} ms, reference {times['reference']:.1f} ms on the probe")
+    if report.difference is not None:
         said.append(f"largest difference {report.difference:.1e}, smallest cosine {report.cosine:.6f}")
     said.extend(f"{role} by {kernel}" for role, kernel in report.kernels.items())
     return "; ".join(said)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -25,8 +25,9 @@ from frostline.estimators.targets import TargetScale, choose_scale
 from frostline.extraction import Extractor
 from frostline.features import Features
 from frostline.heads import LinearRegressor, LogPool, SumPool, TfidfClassifier, TfidfRegressor, fit_head, held_out
+from frostline.numerics.metrics import mean_and_error
 from frostline.reports.model import CandidateScore
-from frostline.selection import FEW_ROWS, Candidate, candidates, row_losses, select
+from frostline.selection import FEW_ROWS, Candidate, candidates, row_hits, row_losses, select
 from frostline.splits import holdout
 
 __all__ = [
@@ -119,7 +120,7 @@ def whole_embedder(embedder: TextEmbedder) -> TextEmbedder:
     """The embedder with its defaults where a choice is left open by ``"auto"``."""
     defaults = {"layers": "final", "pooling": "recipe", "fusion": "concat"}
     is_open = {name: value for name, value in defaults.items() if getattr(embedder, name) == "auto"}
-    fixed: TextEmbedder = embedder.__class__(**{**embedder.get_params(deep=False), **is_open})
+    fixed: TextEmbedder = clone(embedder).set_params(**is_open)
     for name in ("n_features_in_", "feature_names_in_", "input_types_"):
         if hasattr(embedder, name):
             setattr(fixed, name, getattr(embedder, name))
@@ -334,13 +335,13 @@ def _cheapest(losses: Mapping[str, FloatArray]) -> str:
     Without the backbone a set must be as good with its error included; with it, not clearly worse.
     """
     best = min(losses.values(), key=lambda loss: float(loss.mean()))
-    for name, loss in losses.items():
-        difference = loss - best
-        mean, error = float(difference.mean()), float(difference.std() / np.sqrt(len(difference)))
+
+    def is_as_good(name: str) -> bool:
+        mean, error = mean_and_error(losses[name] - best)
         near = mean + error <= MARGIN * float(best.mean())
-        if near or (_reads_backbone(name) and mean <= error):
-            return name
-    return name
+        return near or (_reads_backbone(name) and mean <= error)
+
+    return next(filter(is_as_good, losses))
 
 
 def _reads_backbone(features: str) -> bool:
@@ -357,14 +358,14 @@ def _score(
     best: str,
     chosen: bool,
 ) -> CandidateScore:
-    difference, n = losses[way] - losses[best], len(y)
-    hits = predicted.argmax(axis=1) == y if task == "classification" else 1 - losses[way]
-    plain = CandidateScore(
+    score, std = mean_and_error(row_hits(task, predicted, y))
+    behind, behind_std = mean_and_error(losses[way] - losses[best])
+    return CandidateScore(
         f"features {way}",
-        score=float(hits.mean()),
-        std=float(hits.std() / np.sqrt(n)),
+        score=score,
+        std=std,
         loss=float(losses[way].mean()),
-        behind=float(difference.mean()),
-        behind_std=float(difference.std() / np.sqrt(n)),
+        behind=behind,
+        behind_std=behind_std,
+        note="chosen" if chosen else "",
     )
-    return replace(plain, note="chosen") if chosen else plain

@@ -1,4 +1,4 @@
-"""The clock by which whole paths are chosen, never kernels: only what differs by a multiple is told apart by it."""
+"""The clock: for people to read, and to tell float32 from bfloat16 where `fast` allows both."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ __all__ = ["best_ms", "preferred"]
 _ROUNDS = 5
 
 _CLEARLY_FASTER = 2.0
-"""Two processes of one job shall choose alike, since another path has other last digits, and a busy moment looks like a
-slow path: so what stands later must be faster by this much. Packed float32 is 2 to 5 times faster than the reference, so
-the choice would flip only under a disturbance of a factor of 4 that spares one of two interleaved calls five times."""
+"""Two processes of one job shall choose alike, and a busy moment looks like a slow path: so what stands later must be
+faster by this much. Where a CPU multiplies bfloat16 it is; elsewhere bfloat16 is many times slower than float32."""
 
 
 def best_ms(calls: Mapping[str, Callable[[], object]]) -> dict[str, float]:
