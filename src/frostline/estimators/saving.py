@@ -63,12 +63,8 @@ def save_estimator(estimator: TextEstimator, folder: str | Path, report: FitRepo
     UserError
         The head cannot be written safely, or the place cannot be written.
     """
-    packed = [_pack_arm(arm) for arm in estimator.arms_]
-    tensors = {f"{i}.{name}": array for i, (_, own) in enumerate(packed) for name, array in own.items()}
+    learnt, tensors = _pack_learnt(estimator)
     candidate = None if estimator.embedding_ is None else estimator.embedding_.candidate
-    intervals = getattr(estimator, "intervals_", None)
-    params, arrays = (None, {}) if intervals is None else intervals.get_state()
-    scale, scale_arrays = estimator.scale_.get_state() if isinstance(estimator, TextRegressor) else (None, {})
     names = getattr(estimator, "feature_names_in_", None)
     classes = getattr(estimator, "classes_", None)
     manifest = {
@@ -87,17 +83,12 @@ def save_estimator(estimator: TextEstimator, folder: str | Path, report: FitRepo
             "feature_names_in": None if names is None else [str(name) for name in names],
             "types": estimator.input_types_,
         },
-        "arms": [arm for arm, _ in packed],
-        "scale": scale,
-        "pool": None if estimator.pool_ is None else _plain(asdict(estimator.pool_)),
         "classes": None if classes is None else _plain_labels(classes),
-        "intervals": params,
+        **learnt,
         "n_train": estimator.n_train_,
         "target": estimator.target_,
         "cv_metrics": estimator.cv_metrics_,
     }
-    tensors |= {f"intervals.{name}": array for name, array in arrays.items()}
-    tensors |= {f"scale.{name}": array for name, array in scale_arrays.items()}
     report = report or _own_report(estimator)
     name = Path(folder).name
     texts = {
@@ -243,6 +234,20 @@ def _plain_labels(classes: NDArray[Any]) -> dict[str, Any]:
         )
     dtype = "object" if classes.dtype.kind == "O" else classes.dtype.str
     return {"dtype": dtype, "values": classes.tolist()}
+
+
+def _pack_learnt(estimator: TextEstimator) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Arms, their pool, the scale of numbers and their intervals."""
+    packed = {str(i): _pack_arm(arm) for i, arm in enumerate(estimator.arms_)}
+    states: dict[str, Any] = {"intervals": None, "scale": None}
+    arrays = {name: own for name, (_, own) in packed.items()}
+    if isinstance(estimator, TextRegressor):
+        states["scale"], arrays["scale"] = estimator.scale_.get_state()
+        if estimator.intervals_ is not None:
+            states["intervals"], arrays["intervals"] = estimator.intervals_.get_state()
+    tensors = {f"{prefix}.{name}": array for prefix, own in arrays.items() for name, array in own.items()}
+    pool = None if estimator.pool_ is None else _plain(asdict(estimator.pool_))
+    return {"arms": [arm for arm, _ in packed.values()], "pool": pool, **states}, tensors
 
 
 def _pack_arm(arm: Arm) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
