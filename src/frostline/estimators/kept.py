@@ -73,7 +73,7 @@ class TrainingRows:
     keys : uint64 array of shape (n, 2)
         Digests of what the backbone read.
     targets : array of shape (n,) or (n, n_targets)
-        Class numbers or numbers, as heads see them.
+        Class numbers, or numbers as they were given.
     groups : uint64 array of shape (n,), or None
         Digests of the groups that the fit was given.
     vectors : float16 array of shape (m, F)
