@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from frostline.decisions import Decision
+
 __all__ = ["EmbedOptions", "FitOptions", "InputOptions"]
 
 
@@ -91,6 +93,11 @@ class FitOptions:
     seed : int, default=0
     on_overlap : {"report", "error"}, default="report"
         What happens when rows of the test file also stand in the training file.
+    class_weight : None, "balanced" or mapping of label to weight, default=None
+    decision : Decision, default=None
+        Costs, a threshold, or a precision below which no answer is given.
+    show_texts : bool, default=True
+        Whether the report quotes the beginning of test rows that were predicted wrongly.
     """
 
     target: str
@@ -104,3 +111,6 @@ class FitOptions:
     features: str = "auto"
     seed: int = 0
     on_overlap: str = "report"
+    class_weight: Any = None
+    decision: Decision | None = None
+    show_texts: bool = True

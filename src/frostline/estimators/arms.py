@@ -24,7 +24,6 @@ MARGIN = 0.01
 """Share of the loss by which words alone may be worse, its error included, for the backbone to be left out."""
 
 TFIDF_HEADS: dict[str, Any] = {"classification": TfidfClassifier, "regression": TfidfRegressor}
-_POOLS: dict[str, Any] = {"classification": LogPool, "regression": SumPool}
 
 
 @dataclass(frozen=True)
@@ -100,6 +99,7 @@ def learn(
     head: Any,
     n_layers: int,
     seed: int,
+    class_weight: NDArray[np.float64] | None = None,
 ) -> Fitted:
     """Train the arms that `kinds` asks for, and join them.
 
@@ -114,7 +114,10 @@ def learn(
     groups : int array of shape (n,)
     kinds : {"embedding", "tfidf", "both", "auto"}
     head : str or estimator
+        Trained under the class weights already, where there are any.
     n_layers, seed : int
+    class_weight : array of shape (n_classes,), optional
+        How much rows of each class count in training. Probabilities are led back to the classes' true frequencies.
 
     Raises
     ------
@@ -127,7 +130,10 @@ def learn(
         arms.append(Arm("embedding", chosen.head, chosen.candidate))
         table = chosen.table
     if kinds != "embedding" and (kinds == "tfidf" or any(features.texts)):
-        arms.append(Arm("tfidf", TFIDF_HEADS[task](seed=seed).fit(features.texts, y, list(groups))))
+        words = TFIDF_HEADS[task](seed=seed)
+        if class_weight is not None:
+            words.set_params(class_weight=dict(enumerate(class_weight.tolist())))
+        arms.append(Arm("tfidf", words.fit(features.texts, y, list(groups))))
     parts = [_held_out(arm, features, y, groups, task, seed) for arm in arms]
     if len(arms) == 1 or not all(len(rows) for rows, _ in parts):
         if kinds == "both" and len(arms) == 2:
@@ -136,9 +142,9 @@ def learn(
                 "it gives no probabilities, or there are too few rows to hold any out.",
                 hint="use features='embedding', or head='linear'",
             )
-        return _alone(task, arms[0], table, *parts[0], y)
+        return _alone(task, arms[0], table, *parts[0], y, class_weight)
     rows = parts[0][0]
-    return _joined(task, arms, table, rows, [parts[0][1], parts[1][1][rows]], y[rows], kinds)
+    return _joined(task, arms, table, rows, [parts[0][1], parts[1][1][rows]], y[rows], kinds, class_weight)
 
 
 def _held_out(
@@ -153,13 +159,28 @@ def _held_out(
     return held_out(arm.head, arm.candidate.features(features), y, groups, task, seed, every=every)
 
 
+def _pool(
+    task: str, predicted: list[FloatArray], y: NDArray[Any], class_weight: NDArray[np.float64] | None
+) -> LogPool | SumPool:
+    return SumPool.fit(predicted, y) if task == "regression" else LogPool.fit(predicted, y, class_weight)
+
+
 def _alone(
-    task: str, arm: Arm, table: list[CandidateScore], rows: NDArray[np.intp], oof: FloatArray, y: NDArray[Any]
+    task: str,
+    arm: Arm,
+    table: list[CandidateScore],
+    rows: NDArray[np.intp],
+    oof: FloatArray,
+    y: NDArray[Any],
+    class_weight: NDArray[np.float64] | None,
 ) -> Fitted:
     """One arm: class probabilities are calibrated by one slope, numbers are left as they are."""
     if task == "regression" or not len(rows):
-        return Fitted([arm], None, table, rows, oof)
-    pool = LogPool.fit([oof], y[rows])
+        pool = None
+        if class_weight is not None and hasattr(arm.head, "predict_proba"):
+            pool = LogPool(np.ones(1), -np.log(class_weight))
+        return Fitted([arm], pool, table, rows, oof)
+    pool = LogPool.fit([oof], y[rows], class_weight)
     return Fitted([arm], pool, table, rows, pool([oof]))
 
 
@@ -171,27 +192,28 @@ def _joined(
     oof: list[FloatArray],
     y: NDArray[Any],
     kinds: str,
+    class_weight: NDArray[np.float64] | None,
 ) -> Fitted:
     """Weigh two arms, each alone and both, and keep what pays."""
     ways = {"tfidf": [1], "embedding": [0], "both": [0, 1]}
-    held = {name: _crossed(task, [oof[i] for i in own], y) for name, own in ways.items()}
+    held = {name: _crossed(task, [oof[i] for i in own], y, class_weight) for name, own in ways.items()}
     losses = {name: row_losses(task, predicted, y) for name, predicted in held.items()}
     # New rows bring words that none of a few rows had, so words count only where there are many.
     name = "both" if kinds == "both" else _cheapest(losses) if len(y) >= FEW_ROWS else "embedding"
     best = min(losses, key=lambda way: float(losses[way].mean()))
     scores = [_score(task, way, held[way], y, losses, best, way == name) for way in ways]
     own = ways[name]
-    pool = _POOLS[task].fit([oof[i] for i in own], y)
+    pool = _pool(task, [oof[i] for i in own], y, class_weight)
     return Fitted([arms[i] for i in own], pool, table + scores, rows, held[name])
 
 
-def _crossed(task: str, oof: list[FloatArray], y: NDArray[Any]) -> FloatArray:
+def _crossed(task: str, oof: list[FloatArray], y: NDArray[Any], class_weight: NDArray[np.float64] | None) -> FloatArray:
     """What a pool predicts for rows that its weights were not learnt on: two halves, each weighed by the other."""
     out = np.empty_like(np.asarray(oof[0], dtype=np.float64))
     halves = np.arange(len(y)) % 2
     for half in (0, 1):
         here, there = np.flatnonzero(halves == half), np.flatnonzero(halves != half)
-        pool = _POOLS[task].fit([p[there] for p in oof], y[there])
+        pool = _pool(task, [p[there] for p in oof], y[there], class_weight)
         out[here] = pool([p[here] for p in oof])
     return out
 

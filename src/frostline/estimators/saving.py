@@ -20,6 +20,7 @@ from frostline.embedder import TextEmbedder
 from frostline.errors import ArtifactError, UserError
 from frostline.estimators.arms import Arm
 from frostline.estimators.classifier import TextClassifier
+from frostline.estimators.deciding import decision_state, restore_decision
 from frostline.estimators.foreign import dump_foreign, load_foreign
 from frostline.estimators.regressor import TextRegressor
 from frostline.heads import LogPool, SumPool, reads_layers
@@ -41,7 +42,7 @@ _HEADS = (
 _HEAD_FILE = "head.safetensors"
 _KEYS = {
     "format", "files", "kind", "frostline", "params", "embedder", "taps", "backbone", "input", "arms", "pool", "classes",
-    "intervals", "n_train", "target", "cv_metrics",
+    "intervals", "n_train", "target", "cv_metrics", "decision",
 }  # fmt: skip
 _RUN_TIME = ("store", "device", "progress", "trust_remote_code")  # of this machine and its user, not of the model
 
@@ -91,6 +92,7 @@ def save_estimator(estimator: TextEstimator, folder: str | Path, report: FitRepo
         "n_train": estimator.n_train_,
         "target": estimator.target_,
         "cv_metrics": estimator.cv_metrics_,
+        "decision": decision_state(estimator) if isinstance(estimator, TextClassifier) else None,
     }
     tensors |= {f"intervals.{name}": array for name, array in arrays.items()}
     report = report or _own_report(estimator)
@@ -186,7 +188,8 @@ def _restore(estimator: TextEstimator, manifest: dict[str, Any]) -> None:
     estimator.embedder_ = clone(estimator.embedder)
     pool = manifest["pool"]
     kind = LogPool if isinstance(estimator, TextClassifier) else SumPool
-    estimator.pool_ = None if pool is None else kind(**{**pool, "weights": np.asarray(pool["weights"])})
+    state: dict[str, Any] = {name: np.array(v) if isinstance(v, list) else v for name, v in (pool or {}).items()}
+    estimator.pool_ = None if pool is None else kind(**state)
     estimator.selection_ = []
     estimator.backbone_ = manifest["backbone"]
     candidate = estimator.arms_[0].candidate
@@ -203,6 +206,8 @@ def _restore(estimator: TextEstimator, manifest: dict[str, Any]) -> None:
     estimator.embedder_.layers_ = estimator.layers_
     if manifest["classes"] is not None:
         estimator.classes_ = np.array(manifest["classes"]["values"], dtype=manifest["classes"]["dtype"])
+    if isinstance(estimator, TextClassifier):
+        restore_decision(estimator, manifest["decision"])
 
 
 def _embedder_params(embedder: TextEmbedder) -> dict[str, Any]:
@@ -213,7 +218,7 @@ def _embedder_params(embedder: TextEmbedder) -> dict[str, Any]:
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value.tolist() if isinstance(value, np.ndarray) else float(value) for name, value in values.items()}
+    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()}
 
 
 def _plain_labels(classes: NDArray[Any]) -> dict[str, Any]:

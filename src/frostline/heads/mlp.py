@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -19,6 +20,7 @@ from frostline.heads._folds import inner_folds
 from frostline.heads._mlp import Config, Network, train
 from frostline.heads._standard import standardize
 from frostline.heads._state import State, labels_from_json, labels_to_json
+from frostline.heads._weights import class_weights
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
 
@@ -115,6 +117,8 @@ class MLPClassifier(ClassifierMixin, _MLP):  # type: ignore[misc]
     n_seeds : int, default=1
         Networks averaged.
     seed : int, default=0
+    class_weight : None, "balanced" or mapping of label to weight, default=None
+        How much rows count in the loss; probabilities are then those of the weighted rows.
     """
 
     def __init__(
@@ -128,7 +132,9 @@ class MLPClassifier(ClassifierMixin, _MLP):  # type: ignore[misc]
         batch_size: int = 128,
         n_seeds: int = 1,
         seed: int = 0,
+        class_weight: str | Mapping[Any, float] | None = None,
     ) -> None:
+        self.class_weight = class_weight
         self.hidden = hidden
         self.lrs = lrs
         self.weight_decays = weight_decays
@@ -155,7 +161,9 @@ class MLPClassifier(ClassifierMixin, _MLP):  # type: ignore[misc]
         self.classes_, codes = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise UserError(f"There is one class only ({self.classes_[0]!r}); a classifier needs two or more.")
-        self._sweep(table, torch.from_numpy(codes), codes, groups, _cross_entropy, len(self.classes_))
+        weights = class_weights(self.class_weight, self.classes_, codes)
+        loss = partial(_cross_entropy, weights=torch.from_numpy(weights.astype(np.float32)))
+        self._sweep(table, torch.from_numpy(codes), codes, groups, loss, len(self.classes_))
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -259,9 +267,11 @@ class MLPRegressor(RegressorMixin, _MLP):  # type: ignore[misc]
         return head
 
 
-def _cross_entropy(outputs: Tensor, labels: Tensor) -> Tensor:
-    """Losses (M,) of logits (M, B, O)."""
-    flat = functional.cross_entropy(outputs.flatten(0, 1), labels.expand(len(outputs), -1).flatten(), reduction="none")
+def _cross_entropy(outputs: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """Losses (M,) of logits (M, B, O) under weights (O,) of the classes."""
+    flat = functional.cross_entropy(
+        outputs.flatten(0, 1), labels.expand(len(outputs), -1).flatten(), weights, reduction="none"
+    )
     return flat.reshape(len(outputs), -1).mean(1)
 
 
