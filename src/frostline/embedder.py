@@ -14,11 +14,11 @@ from sklearn.utils import Tags
 
 from frostline._progress import check_progress
 from frostline.backbones import check_pooling, resolve, resolve_layers, service_taps
-from frostline.contracts import FUSIONS, Backbone, BackboneSpec, EmbedStats, Layer, Recipe, Tap
+from frostline.contracts import Backbone, BackboneSpec, EmbedStats, Layer, Recipe, Tap
 from frostline.errors import UserError, nearest
 from frostline.extraction import Extractor
 from frostline.features import Features, Forecast, PlainTexts
-from frostline.numerics.fusion import fuse
+from frostline.numerics.fusion import check_fusion, fuse
 from frostline.store import Store
 from frostline.tables import conform, count_cuts, pick_columns, render_rows, to_rows
 
@@ -209,7 +209,7 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def fuse(self, features: Features) -> NDArray[np.float32]:
         """Join the layers of `features` into shape (n_samples, n_features)."""
-        self._check_fusion()
+        check_fusion(self.fusion)
         return fuse(features.vectors, self.fusion)
 
     def render(self, X: Any) -> Rendered:
@@ -224,7 +224,7 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         taps : sequence of Tap, optional
             Others than those of `layers` and `pooling`.
         """
-        self._check_fusion()
+        check_fusion(self.fusion)
         check_progress(self.progress)
         backbone, own, prompt = self._taps()
         return Extractor(
@@ -250,13 +250,6 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def _learn(self) -> None:
         self.layers_: list[Layer] = [tap.layer for tap in self.extractor().taps]
-
-    def _check_fusion(self) -> None:
-        if self.fusion not in FUSIONS:
-            raise UserError(
-                f"Unknown fusion {self.fusion!r}. Allowed: {', '.join(map(repr, FUSIONS))}.",
-                hint=nearest(str(self.fusion), FUSIONS) or None,
-            )
 
     def _taps(self) -> tuple[Backbone, list[Tap], str]:
         """The backbone, what to take from it, and the prompt to put before every text."""

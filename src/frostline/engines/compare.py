@@ -10,19 +10,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 
 from frostline.backbones import resolve_layers
-from frostline.contracts import FUSIONS, Tap
+from frostline.contracts import FUSIONS
 from frostline.embedder import TextEmbedder
 from frostline.engines.data import group_rows, read_rows
 from frostline.engines.energy import EnergyMeter
 from frostline.engines.inputs import build_embedder
 from frostline.engines.options import EmbedOptions, FitOptions, InputOptions
-from frostline.errors import UserError, nearest
+from frostline.errors import UserError
 from frostline.features import Features
 from frostline.heads import make_head
+from frostline.numerics.fusion import check_fusion
 from frostline.reports.sweep import SweepReport, SweepRow
-from frostline.selection import Candidate, Trial, attempt, candidates, compared_rows, recommend, union
+from frostline.selection import Candidate, Trial, attempt, compared_rows, ladder, recommend, union
 from frostline.tables import check_output, replacing
 
 __all__ = ["sweep"]
@@ -121,14 +123,12 @@ def _readings(
     embedder: TextEmbedder, layers: Any, poolings: Sequence[str], fusions: Sequence[str]
 ) -> tuple[list[Candidate], int]:
     """Every way to read the backbone, and the number of its blocks."""
-    if unknown := [fusion for fusion in fusions if fusion not in FUSIONS]:
-        raise UserError(
-            f"Unknown fusion {unknown[0]!r}. Allowed: {', '.join(FUSIONS)}.", hint=nearest(unknown[0], FUSIONS) or None
-        )
+    for fusion in fusions:
+        check_fusion(fusion)
     found: list[Candidate] = []
     n_layers = 0
     for pooling in poolings:
-        own = embedder.__class__(**{**embedder.get_params(deep=False), "pooling": pooling})
+        own = clone(embedder).set_params(pooling=pooling)
         extractor = own.extractor()
         n_layers, tap = extractor.backbone.n_layers, extractor.taps[0]
         if extractor.prompt and len(poolings) > 1:
@@ -137,16 +137,11 @@ def _readings(
                 "cannot serve them all.",
                 hint="sweep one pooling at a time",
             )
-        names = _ladder(n_layers) if layers is None else layers
+        names = ladder(n_layers) if layers is None else layers
         taps = tuple(replace(tap, layer=layer) for layer in resolve_layers(names, n_layers, embedder.backbone))
         found += [Candidate((single,), "concat", pooling) for single in taps]
         found += [Candidate(taps, fusion, pooling) for fusion in fusions if len(taps) > 1]
     return found, n_layers
-
-
-def _ladder(n_layers: int) -> list[Any]:
-    everything = candidates(n_layers, [Tap("final")], "auto", "recipe", "concat")[-1]
-    return list(everything.layers)
 
 
 def _run(

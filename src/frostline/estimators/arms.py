@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 
 from frostline.contracts import FloatArray
 from frostline.embedder import TextEmbedder
@@ -15,8 +16,9 @@ from frostline.errors import UserError
 from frostline.extraction import Extractor
 from frostline.features import Features
 from frostline.heads import LogPool, SumPool, TfidfClassifier, TfidfRegressor, held_out
+from frostline.numerics.metrics import mean_and_error
 from frostline.reports.model import CandidateScore
-from frostline.selection import FEW_ROWS, Candidate, candidates, row_losses, select
+from frostline.selection import FEW_ROWS, Candidate, candidates, row_hits, row_losses, select
 
 __all__ = ["Arm", "Fitted", "candidates_of", "learn", "whole_embedder"]
 
@@ -74,7 +76,7 @@ def whole_embedder(embedder: TextEmbedder) -> TextEmbedder:
     """The embedder with its defaults where a choice is left open by ``"auto"``."""
     defaults = {"layers": "final", "pooling": "recipe", "fusion": "concat"}
     is_open = {name: value for name, value in defaults.items() if getattr(embedder, name) == "auto"}
-    fixed: TextEmbedder = embedder.__class__(**{**embedder.get_params(deep=False), **is_open})
+    fixed: TextEmbedder = clone(embedder).set_params(**is_open)
     for name in ("n_features_in_", "feature_names_in_", "input_types_"):
         if hasattr(embedder, name):
             setattr(fixed, name, getattr(embedder, name))
@@ -222,14 +224,10 @@ def _cheapest(losses: dict[str, FloatArray]) -> str:
     """Words alone where they are as good, else the backbone alone where both are not clearly better, else both."""
     best = min(losses.values(), key=lambda loss: float(loss.mean()))
 
-    def behind(name: str) -> tuple[float, float]:
-        difference = losses[name] - best
-        return float(difference.mean()), float(difference.std() / np.sqrt(len(difference)))
-
-    mean, error = behind("tfidf")
+    mean, error = mean_and_error(losses["tfidf"] - best)
     if mean + error <= MARGIN * float(best.mean()):
         return "tfidf"
-    mean, error = behind("embedding")
+    mean, error = mean_and_error(losses["embedding"] - best)
     return "embedding" if mean <= error else "both"
 
 
@@ -242,14 +240,14 @@ def _score(
     best: str,
     chosen: bool,
 ) -> CandidateScore:
-    difference, n = losses[way] - losses[best], len(y)
-    hits = predicted.argmax(axis=1) == y if task == "classification" else 1 - losses[way]
-    plain = CandidateScore(
+    score, std = mean_and_error(row_hits(task, predicted, y))
+    behind, behind_std = mean_and_error(losses[way] - losses[best])
+    return CandidateScore(
         f"features {way}",
-        score=float(hits.mean()),
-        std=float(hits.std() / np.sqrt(n)),
+        score=score,
+        std=std,
         loss=float(losses[way].mean()),
-        behind=float(difference.mean()),
-        behind_std=float(difference.std() / np.sqrt(n)),
+        behind=behind,
+        behind_std=behind_std,
+        note="chosen" if chosen else "",
     )
-    return replace(plain, note="chosen") if chosen else plain
