@@ -211,7 +211,7 @@ def make_rule(
     ----------
     decision : Decision or None
     classes : sequence of labels
-    class_weight : array of shape (n_classes,), optional
+    class_weight : array of shape (n_classes,) or None
         Without a cost or threshold, an error on a row of class i costs weight i: the weights' meaning.
     codes : int array of shape (n,)
         True classes of rows that were held out.

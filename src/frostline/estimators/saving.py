@@ -67,7 +67,6 @@ def save_estimator(estimator: TextEstimator, folder: str | Path, report: FitRepo
     candidate = estimator.arms_[0].candidate
     intervals = getattr(estimator, "intervals_", None)
     params, arrays = (None, {}) if intervals is None else intervals.get_state()
-    names = getattr(estimator, "feature_names_in_", None)
     classes = getattr(estimator, "classes_", None)
     manifest = {
         "kind": type(estimator).__name__,
@@ -80,11 +79,7 @@ def save_estimator(estimator: TextEstimator, folder: str | Path, report: FitRepo
         "embedder": _embedder_params(estimator.embedder_),
         "taps": [] if candidate is None else [asdict(tap) for tap in candidate.taps],
         "backbone": estimator.backbone_,
-        "input": {
-            "n_features_in": estimator.n_features_in_,
-            "feature_names_in": None if names is None else [str(name) for name in names],
-            "types": estimator.input_types_,
-        },
+        "input": _input(estimator),
         "arms": [{"kind": arm.kind, **head} for arm, (head, _) in zip(estimator.arms_, packed, strict=True)],
         "pool": None if estimator.pool_ is None else _plain(asdict(estimator.pool_)),
         "classes": None if classes is None else _plain_labels(classes),
@@ -103,6 +98,15 @@ def save_estimator(estimator: TextEstimator, folder: str | Path, report: FitRepo
         "card.md": to_card(report, name),
     }
     write_folder(folder, manifest, {_HEAD_FILE: tensors}, texts)
+
+
+def _input(estimator: TextEstimator) -> dict[str, Any]:
+    names = getattr(estimator, "feature_names_in_", None)
+    return {
+        "n_features_in": estimator.n_features_in_,
+        "feature_names_in": None if names is None else [str(name) for name in names],
+        "types": estimator.input_types_,
+    }
 
 
 def load(

@@ -135,15 +135,21 @@ def load_report(d: Mapping[str, Any]) -> FitReport:
         candidates=_read(d, "candidates", lambda v: [CandidateScore(**item) for item in v]),
         labels=_read(d, "labels", lambda v: [_text(item) for item in v]),
         confusion=_read(d, "confusion", _counts),
-        classes=_read(d, "classes", lambda v: [class_from(item) for item in v]),
-        mistakes=_read(d, "mistakes", lambda v: [mistake_from(item) for item in v]),
-        decision=_read(d, "decision", dict),
+        **_about_classes(d),
         reliability=_read(d, "reliability", lambda v: [(_number(c), _number(a), int(n)) for c, a, n in v]),
         scatter=_read(d, "scatter", lambda v: {name: _array(values) for name, values in v.items()}),
         notes=_read(d, "notes", lambda v: [_text(item) for item in v]),
     )
     _check_shapes(report)
     return report
+
+
+def _about_classes(d: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "classes": _read(d, "classes", lambda v: [class_from(item) for item in v]),
+        "mistakes": _read(d, "mistakes", lambda v: [mistake_from(item) for item in v]),
+        "decision": _read(d, "decision", dict),
+    }
 
 
 def _check_shapes(report: FitReport) -> None:
