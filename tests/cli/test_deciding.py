@@ -59,7 +59,7 @@ def test_each_class_is_scored_and_mistakes_are_quoted(fit, tmp_path):
     page = (tmp_path / "m" / "report.html").read_text()
     assert text in page
     assert "Score of each class" in page
-    assert "spam: precision" in out.replace("\n          ", " ")
+    assert "spam: F1" in out.replace("\n          ", " ")
     assert found["decision"] == {}
 
 
