@@ -77,15 +77,16 @@ def predict_table(
 
 
 def _columns(estimator: Any, features: Features, proba: bool, interval: float | None) -> dict[str, Any]:
-    if isinstance(estimator, TextClassifier):
-        columns = _decided(estimator, features)
-    else:
-        columns = {"prediction": estimator.predict_features(features)}
+    if interval is not None:
+        return dict(
+            zip(("prediction", "lower", "upper"), estimator.predict_with_interval(features, interval), strict=True)
+        )
+    if not isinstance(estimator, TextClassifier):
+        return {"prediction": estimator.predict_features(features)}
+    columns = _decided(estimator, features)
     if proba:
         values = estimator.proba_features(features)
         columns |= {f"proba_{label}": values[:, i] for i, label in enumerate(estimator.classes_)}
-    if interval is not None:
-        columns["lower"], columns["upper"] = estimator.interval_of(columns["prediction"], interval)
     return columns
 
 

@@ -158,17 +158,21 @@ class _Job:
 
     @staticmethod
     def _new(rows: FitRows, options: FitOptions, embedder: TextEmbedder) -> TextClassifier | TextRegressor:
-        common = {"features": options.features, "head": options.head, "embedder": embedder, "seed": options.seed}
+        shared: dict[str, Any] = {
+            "features": options.features, "head": options.head, "embedder": embedder, "seed": options.seed,
+        }  # fmt: skip
         estimator: TextClassifier | TextRegressor
-        if rows.task == "classification":
-            estimator = TextClassifier(class_weight=options.class_weight, decision=options.decision, **common)
-        elif options.class_weight is not None or options.decision is not None:
-            raise UserError(
-                "Class weights, costs, thresholds and precision are for classes; the target is a number.",
-                hint="leave them out, or use --task classification",
-            )
+        if rows.task == "regression":
+            if options.class_weight is not None or options.decision is not None:
+                raise UserError(
+                    "Class weights, costs, thresholds and precision are for classes; the target is a number.",
+                    hint="leave them out, or use --task classification",
+                )
+            estimator = TextRegressor(**shared, target_transform=options.target_transform)
+        elif options.target_transform == "auto":
+            estimator = TextClassifier(**shared, class_weight=options.class_weight, decision=options.decision)
         else:
-            estimator = TextRegressor(**common)
+            raise UserError(f"target_transform={options.target_transform!r} is for numbers; the task is {rows.task}.")
         estimator.check_params()
         return estimator
 

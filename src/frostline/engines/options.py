@@ -89,10 +89,12 @@ class FitOptions:
         Column whose values are never split between training and test.
     task : {"auto", "classification", "regression"}, default="auto"
     head : str or estimator, default="auto"
-    features : {"auto", "embedding", "tfidf", "both"}, default="auto"
+    features : {"auto", "embedding", "tfidf", "raw", "both"}, default="auto"
     seed : int, default=0
     on_overlap : {"report", "error"}, default="report"
         What happens when rows of the test file also stand in the training file.
+    target_transform : str, default="auto"
+        As for :class:`frostline.TextRegressor`; for numbers only.
     class_weight : None, "balanced" or mapping of label to weight, default=None
     decision : Decision, default=None
         Costs, a threshold, or a precision below which no answer is given.
@@ -111,6 +113,7 @@ class FitOptions:
     features: str = "auto"
     seed: int = 0
     on_overlap: str = "report"
+    target_transform: str = "auto"
     class_weight: Any = None
     decision: Decision | None = None
     show_texts: bool = True

@@ -16,7 +16,7 @@ from frostline.concepts import CAV
 from frostline.decisions import Decided, Decision, Rule, by_label, check_decision, make_rule
 from frostline.embedder import TextEmbedder
 from frostline.errors import UserError
-from frostline.estimators.arms import Fitted
+from frostline.estimators.arms import Fitted, needs_backbone
 from frostline.estimators.base import TextEstimator, target_vector
 from frostline.features import Features
 from frostline.heads import class_weights
@@ -35,7 +35,7 @@ def _weighs(head: Any) -> bool:
 
 
 def _new_has_proba(estimator: TextClassifier) -> bool:
-    return estimator.features == "tfidf" or hasattr(estimator._new_head(), "predict_proba")
+    return estimator.features in ("tfidf", "raw") or hasattr(estimator._new_head(), "predict_proba")
 
 
 class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
@@ -53,9 +53,10 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         ``"weighted_mean"``.
     fusion : {"auto", "concat", "mean", "max"}, default="auto"
         How several layers become one vector.
-    features : {"auto", "embedding", "tfidf", "both"}, default="auto"
-        What is learnt on: the backbone's vectors, TF-IDF of the same text (no backbone runs), both weighed against each other,
-        or what cross-validation on the training rows favors.
+    features : {"auto", "embedding", "tfidf", "raw", "both"}, default="auto"
+        What is learnt on: the backbone's vectors, TF-IDF of the same text or boosted trees on the table's columns (no backbone
+        runs), vectors and TF-IDF weighed against each other, or what cross-validation on the training rows favors of these
+        (columns where there are several).
     head : str or estimator, default="auto"
         ``"linear"`` (logistic, strength by cross-validation), ``"mlp"``, ``"cooccurrence"`` (dot products between several
         layers), or any scikit-learn classifier; ``"auto"`` is ``"linear"``.
@@ -212,7 +213,7 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
             raise UserError(f"Unknown label {label!r}. Allowed: {', '.join(map(repr, known[:20]))}.")
         coef = getattr(self.head_, "coef_", None)
         if not self.reads_backbone_ or coef is None or np.shape(coef)[1:] != (self.head_.n_features_in_,):
-            what = "has no linear map" if self.reads_backbone_ else "reads words, not vectors"
+            what = "has no linear map" if self.reads_backbone_ else "does not read vectors"
             raise UserError(
                 f"This predictor {what}, so no direction stands for {label!r}.",
                 hint="fit with features='embedding' and head='linear', or use CAV.fit on vectors of your choice",
@@ -259,7 +260,7 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
                 "This head gives no probabilities, so neither costs, thresholds nor precision can decide.",
                 hint="head='linear'",
             )
-        if self.class_weight is not None and self.features != "tfidf" and not _weighs(self._new_head()):
+        if self.class_weight is not None and needs_backbone(self.features) and not _weighs(self._new_head()):
             raise UserError(
                 f"The head {self.head!r} takes no class weights.", hint="use 'linear' or 'mlp', or leave them out"
             )
@@ -278,12 +279,12 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         return codes
 
     def _trained_head(self) -> Any:
-        if self.class_weight_ is None or self.features == "tfidf":
+        if self.class_weight_ is None or not needs_backbone(self.features):
             return self.head
         return self._new_head().set_params(class_weight=dict(enumerate(self.class_weight_.tolist())))
 
     def _judge_held_out(self, fitted: Fitted, y: NDArray[Any]) -> None:
-        true, classes = y[fitted.rows], np.arange(len(self.classes_))
+        true, classes = self._targets(y)[fitted.rows], np.arange(len(self.classes_))
         self.rule_ = make_rule(self.decision, self.classes_.tolist(), self.class_weight_, true, fitted.oof)
         known = len(true) > 0
         self.cv_metrics_ = classification_metrics(true, fitted.oof, classes, self.rule_(fitted.oof)) if known else {}
