@@ -21,6 +21,7 @@ _HOME = {
     "FitOptions": "frostline.engines",
     "FrostlineError": "frostline.errors",
     "InputOptions": "frostline.engines",
+    "LlmembedOptions": "frostline.studies.llmembed",
     "MissingExtraError": "frostline.errors",
     "Store": "frostline.store",
     "StoreError": "frostline.errors",
@@ -38,6 +39,7 @@ _HOME = {
     "load": "frostline.estimators",
     "metrics": "frostline.numerics",
     "predict_table": "frostline.engines",
+    "study_llmembed": "frostline.studies.llmembed",
     "sweep": "frostline.engines",
 }
 
@@ -82,3 +84,5 @@ if TYPE_CHECKING:
     from frostline.estimators import load as load
     from frostline.numerics import metrics as metrics
     from frostline.store import Store as Store
+    from frostline.studies.llmembed import LlmembedOptions as LlmembedOptions
+    from frostline.studies.llmembed import study_llmembed as study_llmembed
