@@ -181,3 +181,6 @@ def test_a_class_that_is_new_in_the_test_part_counts_as_wrong(run, folder, tmp_p
     assert found["metrics"]["accuracy"] <= 11 / 12
     assert found["labels"] == ["bad", "good", "new"]
     assert sum(found["confusion"][2]) == 1
+    code, found = fit(run, tmp_path / "t.csv", folder, tmp_path / "m", "--time", "day", "--cv", 3)
+    assert (code, found["labels"]) == (0, ["bad", "good", "new"])
+    assert np.sum(found["confusion"]) == found["n_test"]

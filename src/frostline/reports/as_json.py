@@ -12,6 +12,7 @@ import numpy as np
 
 from frostline.contracts import EmbedStats, FloatArray, IntArray
 from frostline.errors import ArtifactError, FrostlineError, nearest
+from frostline.reports.classes import class_from, class_json, mistake_from
 from frostline.reports.model import CandidateScore, FitReport, LayerScore
 
 __all__ = ["MAX_SCATTER", "load_report", "thinned", "to_json"]
@@ -20,6 +21,8 @@ MAX_SCATTER = 2000
 """Points of the scatter that are kept in a file."""
 
 _COUNTS = ("n_rows", "n_texts", "n_embedded", "n_truncated", "n_tokens")
+_TEXTS = ("title", "target", "split", "layer_metric", "created", "version")
+_WHOLE = ("n_train", "n_test", "overlap", "n_unlabeled")
 _EMBED = (*_COUNTS, "truncated_columns")
 _KEYS = (
     *("task", "title", "target", "split", "n_train", "n_test", "metrics", "metrics_std", "metrics_without_overlap"),
@@ -34,7 +37,7 @@ _KEYS = (
         "layer_metric",
         "candidates",
     ),
-    *("labels", "confusion"),
+    *("labels", "confusion", "classes", "mistakes", "decision"),
     *("truncated_columns", "reliability", "scatter", "notes", "created", "version"),
 )
 
@@ -64,6 +67,8 @@ def to_json(report: FitReport) -> dict[str, Any]:
     plain["seconds"] = {"embed": report.embed.seconds} | report.seconds
     plain["layer_scores"] = [{"layer": s.layer, "score": s.score, "std": s.std} for s in report.layer_scores]
     plain["candidates"] = [asdict(candidate) for candidate in report.candidates]
+    plain["classes"] = [class_json(score) for score in report.classes]
+    plain["mistakes"] = [asdict(mistake) for mistake in report.mistakes]
     plain["scatter"] = thinned(report.scatter)
     return {name: _safe(plain[name], name) for name in _KEYS}
 
@@ -119,19 +124,11 @@ def load_report(d: Mapping[str, Any]) -> FitReport:
         raise ArtifactError(f"The report's task is {d['task']!r}; allowed are 'classification' and 'regression'.")
     counts: dict[str, Any] = {key: _read(d, key, int) for key in _COUNTS}
     counts["truncated_columns"] = _read(d, "truncated_columns", lambda v: {name: int(n) for name, n in v.items()})
+    plain: dict[str, Any] = {key: _read(d, key, _text) for key in _TEXTS} | {key: _read(d, key, int) for key in _WHOLE}
     seconds = _read(d, "seconds", _numbers)
     report = FitReport(
+        **plain,
         task=cast(Literal["classification", "regression"], d["task"]),
-        title=_read(d, "title", _text),
-        target=_read(d, "target", _text),
-        split=_read(d, "split", _text),
-        layer_metric=_read(d, "layer_metric", _text),
-        created=_read(d, "created", _text),
-        version=_read(d, "version", _text),
-        n_train=_read(d, "n_train", int),
-        n_test=_read(d, "n_test", int),
-        overlap=_read(d, "overlap", int),
-        n_unlabeled=_read(d, "n_unlabeled", int),
         metrics=_read(d, "metrics", _numbers),
         metrics_std=_read(d, "metrics_std", _maybe_numbers),
         metrics_without_overlap=_read(d, "metrics_without_overlap", _maybe_numbers),
@@ -143,12 +140,21 @@ def load_report(d: Mapping[str, Any]) -> FitReport:
         candidates=_read(d, "candidates", lambda v: [CandidateScore(**item) for item in v]),
         labels=_read(d, "labels", lambda v: [_text(item) for item in v]),
         confusion=_read(d, "confusion", _counts),
+        **_about_classes(d),
         reliability=_read(d, "reliability", lambda v: [(_number(c), _number(a), int(n)) for c, a, n in v]),
         scatter=_read(d, "scatter", lambda v: {name: _array(values) for name, values in v.items()}),
         notes=_read(d, "notes", lambda v: [_text(item) for item in v]),
     )
     _check_shapes(report)
     return report
+
+
+def _about_classes(d: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "classes": _read(d, "classes", lambda v: [class_from(item) for item in v]),
+        "mistakes": _read(d, "mistakes", lambda v: [mistake_from(item) for item in v]),
+        "decision": _read(d, "decision", dict),
+    }
 
 
 def _check_shapes(report: FitReport) -> None:
