@@ -16,10 +16,12 @@ from frostline._version import __version__ as __version__
 _HOME = {
     "ArtifactError": "frostline.errors",
     "CAV": "frostline.concepts",
+    "Decision": "frostline.decisions",
     "EmbedOptions": "frostline.engines",
     "FitOptions": "frostline.engines",
     "FrostlineError": "frostline.errors",
     "InputOptions": "frostline.engines",
+    "LlmembedOptions": "frostline.studies.llmembed",
     "MissingExtraError": "frostline.errors",
     "Store": "frostline.store",
     "StoreError": "frostline.errors",
@@ -37,6 +39,7 @@ _HOME = {
     "load": "frostline.estimators",
     "metrics": "frostline.numerics",
     "predict_table": "frostline.engines",
+    "study_llmembed": "frostline.studies.llmembed",
     "sweep": "frostline.engines",
 }
 
@@ -57,6 +60,7 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from frostline.concepts import CAV as CAV
+    from frostline.decisions import Decision as Decision
     from frostline.embedder import TextEmbedder as TextEmbedder
     from frostline.engines import EmbedOptions as EmbedOptions
     from frostline.engines import FitOptions as FitOptions
@@ -80,3 +84,5 @@ if TYPE_CHECKING:
     from frostline.estimators import load as load
     from frostline.numerics import metrics as metrics
     from frostline.store import Store as Store
+    from frostline.studies.llmembed import LlmembedOptions as LlmembedOptions
+    from frostline.studies.llmembed import study_llmembed as study_llmembed

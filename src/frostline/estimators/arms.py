@@ -141,6 +141,7 @@ def learn(
     head: Any,
     n_layers: int,
     seed: int,
+    class_weight: NDArray[np.float64] | None = None,
 ) -> Fitted:
     """Train the arms that `kinds` asks for, and join them.
 
@@ -155,7 +156,10 @@ def learn(
     groups : int array of shape (n,)
     kinds : {"embedding", "tfidf", "raw", "both", "auto"}
     head : str or estimator
+        Trained under the class weights already, where there are any.
     n_layers, seed : int
+    class_weight : array of shape (n_classes,), optional
+        How much rows of each class count in training. Probabilities are led back to the classes' true frequencies.
 
     Raises
     ------
@@ -164,6 +168,7 @@ def learn(
     """
     arms: list[Arm] = []
     table: list[CandidateScore] = []
+    weights = {} if class_weight is None else {"class_weight": dict(enumerate(class_weight.tolist()))}
     for kind in _kinds_of(kinds, task, 0 if features.table is None else features.table.num_columns):
         if kind == "embedding":
             chosen = select(found, features, y, groups, task=task, head=head, n_layers=n_layers, seed=seed)
@@ -173,12 +178,13 @@ def learn(
                 vectors = chosen.candidate.features(features)
                 arms.append(Arm(kind, KernelRegressor(seed=seed).fit(vectors, y, list(groups)), chosen.candidate))
         elif kind == "raw":
-            arms += _fit_raw(task, features, y, groups, seed)
+            arms += _fit_raw(task, features, y, groups, seed, weights)
         elif kinds == "tfidf" or any(features.texts):
-            arms.append(Arm(kind, TFIDF_HEADS[task](seed=seed).fit(features.texts, y, list(groups))))
+            words = TFIDF_HEADS[task](seed=seed).set_params(**weights)
+            arms.append(Arm(kind, words.fit(features.texts, y, list(groups))))
     parts = [_held_out(arm, features, y, groups, task, seed) for arm in arms]
     if all(len(rows) for rows, _ in parts) and (len(arms) > 1 or task == "classification"):
-        joined = join(task, [arm.kind for arm in arms], parts, y, choose=kinds == "auto")
+        joined = join(task, [arm.kind for arm in arms], parts, y, choose=kinds == "auto", class_weight=class_weight)
         return Fitted([arms[i] for i in joined.arms], joined.pool, table + joined.seen, joined.rows, joined.oof)
     if kinds == "both":
         raise UserError(
@@ -186,7 +192,10 @@ def learn(
             "it gives no probabilities, or there are too few rows to hold any out.",
             hint="use features='embedding', or head='linear'",
         )
-    return Fitted(arms[:1], None, table, *parts[0])
+    pool = None
+    if class_weight is not None and hasattr(arms[0].head, "predict_proba"):
+        pool = LogPool(np.ones(1), -np.log(class_weight))
+    return Fitted(arms[:1], pool, table, *parts[0])
 
 
 def _is_smooth(task: str, y: NDArray[Any]) -> bool:
@@ -194,7 +203,9 @@ def _is_smooth(task: str, y: NDArray[Any]) -> bool:
     return task == "regression" and len(y) <= KERNEL_ROWS
 
 
-def _fit_raw(task: str, features: Features, y: NDArray[Any], groups: NDArray[Any], seed: int) -> list[Arm]:
+def _fit_raw(
+    task: str, features: Features, y: NDArray[Any], groups: NDArray[Any], seed: int, weights: dict[str, Any]
+) -> list[Arm]:
     """Boosted trees on the table's own columns; of numbers from few rows a kernel regression beside them.
 
     Raises
@@ -210,7 +221,7 @@ def _fit_raw(task: str, features: Features, y: NDArray[Any], groups: NDArray[Any
     X = encoder.transform(features.table)
     with own_thread(X):
         trees = boosting("classification" if task == "classification" else "regression", y, encoder.categorical_, seed)
-        arms = [Arm("raw", trees.fit(X, y), encoder=encoder)]
+        arms = [Arm("raw", trees.set_params(**weights).fit(X, y), encoder=encoder)]
     if _is_smooth(task, y):
         smooth = ColumnsRegressor(encoder.categorical_, seed=seed).fit(X, y, list(groups))
         arms.append(Arm("raw", smooth, encoder=encoder))

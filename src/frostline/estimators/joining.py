@@ -24,8 +24,6 @@ MARGIN = 0.01
 BOTH = {"classification": ("embedding", "tfidf"), "regression": ("embedding", "raw")}
 """What ``features="both"`` stands for."""
 
-_POOLS: dict[str, Any] = {"classification": LogPool, "regression": SumPool}
-
 
 class Joined(NamedTuple):
     """Which arms are kept, and how they are weighed.
@@ -55,6 +53,7 @@ def join(
     y: NDArray[Any],
     *,
     choose: bool,
+    class_weight: NDArray[np.float64] | None = None,
 ) -> Joined:
     """Weigh the arms against each other.
 
@@ -69,6 +68,8 @@ def join(
         Class numbers or numbers.
     choose : bool
         Whether every set of kinds is tried and the cheapest that is as good as the best is kept; else all arms are.
+    class_weight : array of shape (n_classes,), optional
+        What the heads were trained under; the pool leads probabilities back to the classes' true frequencies.
     """
     rows = parts[0][0]
     for held_rows, _ in parts[1:]:
@@ -76,16 +77,16 @@ def join(
     oof = [np.asarray(predicted[np.searchsorted(own, rows)], dtype=np.float64) for own, predicted in parts]
     y = y[rows]
     if task == "classification" and len(parts) == 1:
-        pool = LogPool.fit(oof, y)
-        return Joined([0], pool, [], rows, pool(oof))
+        alone = LogPool.fit(oof, y, class_weight)
+        return Joined([0], alone, [], rows, alone(oof))
     ways = _ways(task, kinds, oof, y)
-    held = {name: _crossed(task, [oof[i] for i in own], y) for name, own in ways.items()}
+    held = {name: _crossed(task, [oof[i] for i in own], y, class_weight) for name, own in ways.items()}
     losses = {name: row_losses(task, predicted, y) for name, predicted in held.items()}
     name = _chosen(task, losses, len(y)) if choose else ways_name(kinds, task)
     best = min(losses, key=lambda way: float(losses[way].mean()))
     seen = [_score(task, way, held[way], y, losses, best, way == name) for way in ways] if len(ways) > 1 else []
     kept = ways[name]
-    pool = _POOLS[task].fit([oof[i] for i in kept], y)
+    pool = _pool(task, [oof[i] for i in kept], y, class_weight)
     if choose and not pool.weights.all():  # what has no weight need not be read
         kept = [i for i, weight in zip(kept, pool.weights, strict=True) if weight]
         pool = replace(pool, weights=pool.weights[pool.weights > 0])
@@ -116,13 +117,19 @@ def _reads_backbone(kinds: Sequence[str]) -> bool:
     return not {"tfidf", "raw"}.issuperset(kinds)
 
 
-def _crossed(task: str, oof: list[FloatArray], y: NDArray[Any]) -> FloatArray:
+def _pool(
+    task: str, predicted: list[FloatArray], y: NDArray[Any], class_weight: NDArray[np.float64] | None
+) -> LogPool | SumPool:
+    return SumPool.fit(predicted, y) if task == "regression" else LogPool.fit(predicted, y, class_weight)
+
+
+def _crossed(task: str, oof: list[FloatArray], y: NDArray[Any], class_weight: NDArray[np.float64] | None) -> FloatArray:
     """What a pool predicts for rows that its weights were not learnt on: two halves, each weighed by the other."""
     out = np.empty_like(oof[0])
     halves = np.arange(len(y)) % 2
     for half in (0, 1):
         here, there = np.flatnonzero(halves == half), np.flatnonzero(halves != half)
-        pool = _POOLS[task].fit([p[there] for p in oof], y[there])
+        pool = _pool(task, [p[there] for p in oof], y[there], class_weight)
         out[here] = pool([p[here] for p in oof])
     return out
 
