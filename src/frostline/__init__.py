@@ -27,6 +27,8 @@ _HOME = {
     "TextEmbedder": "frostline.embedder",
     "TextRegressor": "frostline.estimators",
     "UserError": "frostline.errors",
+    "behavioral_space": "frostline.spaces",
+    "behavioral_table": "frostline.engines",
     "doctor": "frostline.engines",
     "embed_table": "frostline.engines",
     "evaluate_table": "frostline.engines",
@@ -34,6 +36,8 @@ _HOME = {
     "forecast_embed": "frostline.engines",
     "forecast_fit": "frostline.engines",
     "forecast_predict": "frostline.engines",
+    "graph_space": "frostline.spaces",
+    "graph_table": "frostline.engines",
     "load": "frostline.estimators",
     "metrics": "frostline.numerics",
     "predict_table": "frostline.engines",
@@ -61,6 +65,7 @@ if TYPE_CHECKING:
     from frostline.engines import EmbedOptions as EmbedOptions
     from frostline.engines import FitOptions as FitOptions
     from frostline.engines import InputOptions as InputOptions
+    from frostline.engines import behavioral_table as behavioral_table
     from frostline.engines import doctor as doctor
     from frostline.engines import embed_table as embed_table
     from frostline.engines import evaluate_table as evaluate_table
@@ -68,6 +73,7 @@ if TYPE_CHECKING:
     from frostline.engines import forecast_embed as forecast_embed
     from frostline.engines import forecast_fit as forecast_fit
     from frostline.engines import forecast_predict as forecast_predict
+    from frostline.engines import graph_table as graph_table
     from frostline.engines import predict_table as predict_table
     from frostline.engines import sweep as sweep
     from frostline.errors import ArtifactError as ArtifactError
@@ -79,4 +85,6 @@ if TYPE_CHECKING:
     from frostline.estimators import TextRegressor as TextRegressor
     from frostline.estimators import load as load
     from frostline.numerics import metrics as metrics
+    from frostline.spaces import behavioral_space as behavioral_space
+    from frostline.spaces import graph_space as graph_space
     from frostline.store import Store as Store
