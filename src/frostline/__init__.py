@@ -16,10 +16,12 @@ from frostline._version import __version__ as __version__
 _HOME = {
     "ArtifactError": "frostline.errors",
     "CAV": "frostline.concepts",
+    "Decision": "frostline.decisions",
     "EmbedOptions": "frostline.engines",
     "FitOptions": "frostline.engines",
     "FrostlineError": "frostline.errors",
     "InputOptions": "frostline.engines",
+    "LlmembedOptions": "frostline.studies.llmembed",
     "MissingExtraError": "frostline.errors",
     "Store": "frostline.store",
     "StoreError": "frostline.errors",
@@ -41,6 +43,7 @@ _HOME = {
     "load": "frostline.estimators",
     "metrics": "frostline.numerics",
     "predict_table": "frostline.engines",
+    "study_llmembed": "frostline.studies.llmembed",
     "sweep": "frostline.engines",
 }
 
@@ -61,6 +64,7 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from frostline.concepts import CAV as CAV
+    from frostline.decisions import Decision as Decision
     from frostline.embedder import TextEmbedder as TextEmbedder
     from frostline.engines import EmbedOptions as EmbedOptions
     from frostline.engines import FitOptions as FitOptions
@@ -88,3 +92,5 @@ if TYPE_CHECKING:
     from frostline.spaces import behavioral_space as behavioral_space
     from frostline.spaces import graph_space as graph_space
     from frostline.store import Store as Store
+    from frostline.studies.llmembed import LlmembedOptions as LlmembedOptions
+    from frostline.studies.llmembed import study_llmembed as study_llmembed
