@@ -31,6 +31,7 @@ _HOME = {
     "UserError": "frostline.errors",
     "behavioral_space": "frostline.spaces",
     "behavioral_table": "frostline.engines",
+    "concept_texts": "frostline.engines",
     "doctor": "frostline.engines",
     "embed_table": "frostline.engines",
     "evaluate_table": "frostline.engines",
@@ -44,7 +45,9 @@ _HOME = {
     "metrics": "frostline.numerics",
     "predict_table": "frostline.engines",
     "study_llmembed": "frostline.studies.llmembed",
+    "suggest_table": "frostline.engines",
     "sweep": "frostline.engines",
+    "update_table": "frostline.engines",
 }
 
 __all__ = sorted([*_HOME, "__version__"], key=str.casefold)
@@ -70,6 +73,7 @@ if TYPE_CHECKING:
     from frostline.engines import FitOptions as FitOptions
     from frostline.engines import InputOptions as InputOptions
     from frostline.engines import behavioral_table as behavioral_table
+    from frostline.engines import concept_texts as concept_texts
     from frostline.engines import doctor as doctor
     from frostline.engines import embed_table as embed_table
     from frostline.engines import evaluate_table as evaluate_table
@@ -79,7 +83,9 @@ if TYPE_CHECKING:
     from frostline.engines import forecast_predict as forecast_predict
     from frostline.engines import graph_table as graph_table
     from frostline.engines import predict_table as predict_table
+    from frostline.engines import suggest_table as suggest_table
     from frostline.engines import sweep as sweep
+    from frostline.engines import update_table as update_table
     from frostline.errors import ArtifactError as ArtifactError
     from frostline.errors import FrostlineError as FrostlineError
     from frostline.errors import MissingExtraError as MissingExtraError

@@ -5,6 +5,7 @@ from frostline.engines.compare import sweep
 from frostline.engines.embed import embed_table, forecast_embed
 from frostline.engines.fit import FitResult, fit_table, forecast_fit
 from frostline.engines.health import doctor
+from frostline.engines.more import UpdateResult, concept_texts, suggest_table, update_table
 from frostline.engines.options import EmbedOptions, FitOptions, InputOptions
 from frostline.engines.space import behavioral_table, graph_table
 
@@ -13,7 +14,9 @@ __all__ = [
     "FitOptions",
     "FitResult",
     "InputOptions",
+    "UpdateResult",
     "behavioral_table",
+    "concept_texts",
     "doctor",
     "embed_table",
     "evaluate_table",
@@ -23,5 +26,7 @@ __all__ = [
     "forecast_predict",
     "graph_table",
     "predict_table",
+    "suggest_table",
     "sweep",
+    "update_table",
 ]

@@ -20,7 +20,16 @@ from frostline.numerics.neighbors import nearest
 if TYPE_CHECKING:
     from frostline.estimators.base import TextEstimator
 
-__all__ = ["MAX_BYTES", "Neighbors", "TrainingRows", "check_neighbors", "digests", "find_neighbors", "kept_rows"]
+__all__ = [
+    "MAX_BYTES",
+    "Neighbors",
+    "TrainingRows",
+    "check_neighbors",
+    "digests",
+    "extremes",
+    "find_neighbors",
+    "kept_rows",
+]
 
 MAX_BYTES = 2**27
 """Bytes of vectors that are kept at most, 128 MiB: of more rows a random sample is, and the report says so."""
@@ -205,6 +214,16 @@ def find_neighbors(estimator: TextEstimator, fused: NDArray[np.float32], k: int)
         1 - distances,
         None if rows.texts is None else [[rows.texts[row] for row in line] for line in found],
     )
+
+
+def extremes(rows: TrainingRows, direction: NDArray[np.float64], n: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The distinct texts that lie furthest along a direction and furthest against it; none where they are not kept."""
+    if rows.texts is None:
+        return (), ()
+    scores = rows.vectors.astype(np.float32) @ (direction * rows.scale).astype(np.float32)
+    order = [rows.texts[rows.where[i]] for i in np.argsort(-scores, kind="stable")]
+    distinct = list(dict.fromkeys(order))
+    return tuple(distinct[:n]), tuple(list(dict.fromkeys(reversed(order)))[:n])
 
 
 def check_neighbors(estimator: TextEstimator, k: int) -> TrainingRows:
