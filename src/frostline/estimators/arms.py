@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from frostline.backbones.written import is_several, read_backbones
+from frostline.candidates import Candidate, candidates, together
 from frostline.contracts import FloatArray
-from frostline.embedder import TextEmbedder
+from frostline.embedder import AnyExtractor, TextEmbedder
 from frostline.errors import UserError
-from frostline.extraction import Extractor
-from frostline.features import Features
+from frostline.features import Features, PlainTexts
 from frostline.heads import LogPool, SumPool, TfidfClassifier, TfidfRegressor, held_out
 from frostline.reports.model import CandidateScore
-from frostline.selection import FEW_ROWS, Candidate, candidates, row_losses, select
+from frostline.selection import FEW_ROWS, row_losses, select
 
 __all__ = ["Arm", "Fitted", "candidates_of", "learn", "whole_embedder"]
 
@@ -74,7 +75,11 @@ class Fitted:
 def whole_embedder(embedder: TextEmbedder) -> TextEmbedder:
     """The embedder with its defaults where a choice is left open by ``"auto"``."""
     defaults = {"layers": "final", "pooling": "recipe", "fusion": "concat"}
-    is_open = {name: value for name, value in defaults.items() if getattr(embedder, name) == "auto"}
+    is_open: dict[str, Any] = {name: value for name, value in defaults.items() if getattr(embedder, name) == "auto"}
+    if is_several(embedder.backbone):
+        own = [one.plain() for one in read_backbones(embedder.backbone)]
+        of_each = [{k: defaults[k] if v == "auto" and k in defaults else v for k, v in one.items()} for one in own]
+        is_open["backbone"] = of_each
     fixed: TextEmbedder = embedder.__class__(**{**embedder.get_params(deep=False), **is_open})
     for name in ("n_features_in_", "feature_names_in_", "input_types_"):
         if hasattr(embedder, name):
@@ -82,9 +87,17 @@ def whole_embedder(embedder: TextEmbedder) -> TextEmbedder:
     return fixed
 
 
-def candidates_of(embedder: TextEmbedder, extractor: Extractor, *, several_layers: bool) -> list[Candidate]:
-    """What may be chosen where `embedder` leaves layers, pooling or fusion open."""
-    found = candidates(extractor.backbone.n_layers, extractor.taps, embedder.layers, embedder.pooling, embedder.fusion)
+def candidates_of(embedder: TextEmbedder, extractor: AnyExtractor, *, several_layers: bool) -> list[Candidate]:
+    """What may be chosen where `embedder` leaves layers, pooling, fusion, or one of several backbones open."""
+    if isinstance(extractor, PlainTexts):
+        return []
+    found = together(
+        [
+            candidates(part.backbone.n_layers, part.taps, one.layers, str(one.pooling), embedder.fusion)
+            for part, one in zip(extractor.parts, embedder.written(), strict=True)
+        ],
+        embedder.fusion,
+    )
     side_by_side = [c for c in found if len(c.taps) > 1 and c.fusion == "concat"]
     return side_by_side if several_layers and side_by_side else found
 
@@ -98,7 +111,6 @@ def learn(
     *,
     kinds: str,
     head: Any,
-    n_layers: int,
     seed: int,
 ) -> Fitted:
     """Train the arms that `kinds` asks for, and join them.
@@ -114,7 +126,7 @@ def learn(
     groups : int array of shape (n,)
     kinds : {"embedding", "tfidf", "both", "auto"}
     head : str or estimator
-    n_layers, seed : int
+    seed : int
 
     Raises
     ------
@@ -123,7 +135,7 @@ def learn(
     """
     arms, table = [], []
     if kinds != "tfidf":
-        chosen = select(found, features, y, groups, task=task, head=head, n_layers=n_layers, seed=seed)
+        chosen = select(found, features, y, groups, task=task, head=head, seed=seed)
         arms.append(Arm("embedding", chosen.head, chosen.candidate))
         table = chosen.table
     if kinds != "embedding" and (kinds == "tfidf" or any(features.texts)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -12,16 +13,16 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from frostline.backbones import same_model
+from frostline.backbones.written import is_several
+from frostline.candidates import Candidate, union
 from frostline.contracts import Backbone, Layer
-from frostline.embedder import Rendered, TextEmbedder, remember_columns, text_tags
+from frostline.embedder import AnyExtractor, Rendered, TextEmbedder, layers_of, remember_columns, text_tags
 from frostline.errors import ArtifactError, UserError, nearest
 from frostline.estimators.arms import Arm, Fitted, candidates_of, learn, whole_embedder
 from frostline.estimators.occlusion import Occlusion, occlude
-from frostline.extraction import Extractor
 from frostline.features import Features, PlainTexts
 from frostline.heads import LogPool, SumPool, make_head, reads_layers
 from frostline.reports.model import CandidateScore, FitReport
-from frostline.selection import Candidate, union
 from frostline.splits import group_ids
 
 if TYPE_CHECKING:
@@ -43,12 +44,12 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
     _task: str
     arms_: list[Arm]
     pool_: LogPool | SumPool | None
-    layers_: list[Layer]
+    layers_: list[Layer] | dict[str, list[Layer]]
     selection_: list[CandidateScore]
 
     def __init__(
         self,
-        backbone: str = "minilm",
+        backbone: Any = "minilm",
         *,
         layers: Any = "auto",
         pooling: str = "auto",
@@ -102,7 +103,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
             raise UserError("There are no rows to fit on.")
         return rendered
 
-    def training_extractor(self) -> Extractor | PlainTexts:
+    def training_extractor(self) -> AnyExtractor:
         """What reads, in one pass, everything that a fit may choose from; after :meth:`prepare`."""
         if self.features == "tfidf":
             return PlainTexts()
@@ -121,18 +122,17 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         y = self.check_target(y, len(features.texts))
         if groups is not None and len(groups) != len(y):
             raise UserError(f"groups has {len(groups)} entries, but there are {len(y)} rows.")
-        keys = [features.keys[:, 0].tolist(), *([list(groups)] if groups is not None else [])]
+        keys = [*features.keys[:, ::2].T.tolist(), *([list(groups)] if groups is not None else [])]
         embedder = whole_embedder(self.embedder_)
-        extractor = None if self.features == "tfidf" else embedder.extractor()
+        extractor = PlainTexts() if self.features == "tfidf" else embedder.extractor()
         fitted = learn(
             self._task,
-            [] if extractor is None else self._candidates(extractor),
+            self._candidates(extractor),
             features,
             self._targets(y),
             group_ids(*keys),
             kinds=self.features,
             head=self.head,
-            n_layers=0 if extractor is None else extractor.backbone.n_layers,
             seed=int(self.seed),
         )
         self.n_train_ = len(y)
@@ -170,7 +170,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         extractor = self.extractor()
         return self.embedder_.render(X).through(extractor)
 
-    def extractor(self) -> Extractor | PlainTexts:
+    def extractor(self) -> AnyExtractor:
         """What reads rows for predictions.
 
         Raises
@@ -181,21 +181,23 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         if not self.reads_backbone_:
             return PlainTexts()
         extractor = self.embedder_.extractor()
-        check_backbone(self.backbone_ or {}, describe_backbone(extractor.backbone), self.embedder_.backbone)
+        for one, fitted, part in zip(self.embedder_.written(), self.backbones_, extractor.parts, strict=True):
+            check_backbone(fitted, describe_backbone(part.backbone), one.name)
         return extractor
 
-    def _candidates(self, extractor: Extractor) -> list[Candidate]:
+    def _candidates(self, extractor: AnyExtractor) -> list[Candidate]:
         return candidates_of(self.embedder_, extractor, several_layers=reads_layers(self._new_head()))
 
-    def _keep(self, fitted: Fitted, embedder: TextEmbedder, extractor: Extractor | None) -> None:
+    def _keep(self, fitted: Fitted, embedder: TextEmbedder, extractor: AnyExtractor) -> None:
         """Remember what was learnt; from now on the embedder reads what was chosen and nothing else."""
         self.arms_, self.pool_, self.selection_ = fitted.arms, fitted.pool, fitted.table
         candidate = self.arms_[0].candidate
-        self.layers_ = [] if candidate is None else candidate.layers
-        self.backbone_ = None
-        if candidate is not None and extractor is not None:
-            self.backbone_ = describe_backbone(extractor.backbone)
-            embedder.set_params(layers=candidate.layers, pooling=candidate.pooling, fusion=candidate.fusion)
+        self.layers_ = [] if candidate is None else layers_of(candidate.taps)
+        self.backbones_: list[dict[str, Any]] = []  # the identity of each, in the embedder's order
+        if candidate is not None and not isinstance(extractor, PlainTexts):
+            found = {one.name: part.backbone for one, part in zip(embedder.written(), extractor.parts, strict=True)}
+            settle(embedder, candidate)
+            self.backbones_ = [describe_backbone(found[one.name]) for one in embedder.written()]
         self.embedder_ = embedder
 
     def occlude(self, X: Any) -> list[Occlusion]:
@@ -282,6 +284,16 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_tags__(self) -> Tags:
         return text_tags(super().__sklearn_tags__())
+
+
+def settle(embedder: TextEmbedder, candidate: Candidate) -> None:
+    """Let an embedder read what was chosen and nothing else; a backbone that was not chosen is forgotten."""
+    if not is_several(embedder.backbone):
+        embedder.set_params(layers=candidate.layers, pooling=candidate.pooling, fusion=candidate.fusion)
+        return
+    layers = {name: [tap.layer for tap in candidate.taps if tap.backbone == name] for name in candidate.backbones}
+    kept = [replace(one, layers=layers[one.name]).plain() for one in embedder.written() if one.name in layers]
+    embedder.set_params(backbone=kept, fusion=candidate.fusion)
 
 
 def missing_rows(y: NDArray[Any]) -> NDArray[np.intp]:

@@ -20,12 +20,12 @@ MAX_SCATTER = 2000
 """Points of the scatter that are kept in a file."""
 
 _COUNTS = ("n_rows", "n_texts", "n_embedded", "n_truncated", "n_tokens")
-_EMBED = (*_COUNTS, "truncated_columns")
+_EMBED = (*_COUNTS, "truncated_columns", "backbones")
 _KEYS = (
     *("task", "title", "target", "split", "n_train", "n_test", "metrics", "metrics_std", "metrics_without_overlap"),
     *("baselines", "chosen", *_COUNTS, "overlap", "seconds", "layer_scores", "layer_metric", "candidates"),
     *("labels", "confusion"),
-    *("truncated_columns", "reliability", "scatter", "notes", "created", "version"),
+    *("truncated_columns", "backbones", "reliability", "scatter", "notes", "created", "version"),
 )
 
 T = TypeVar("T")
@@ -51,6 +51,7 @@ def to_json(report: FitReport) -> dict[str, Any]:
     """
     plain = {name: getattr(report, name) for name in _KEYS if name not in _EMBED}
     plain |= {name: getattr(report.embed, name) for name in _EMBED}
+    plain["backbones"] = {name: asdict(stats) for name, stats in report.embed.backbones.items()}
     plain["seconds"] = {"embed": report.embed.seconds} | report.seconds
     plain["layer_scores"] = [{"layer": s.layer, "score": s.score, "std": s.std} for s in report.layer_scores]
     plain["candidates"] = [asdict(candidate) for candidate in report.candidates]
@@ -109,6 +110,7 @@ def load_report(d: Mapping[str, Any]) -> FitReport:
         raise ArtifactError(f"The report's task is {d['task']!r}; allowed are 'classification' and 'regression'.")
     counts: dict[str, Any] = {key: _read(d, key, int) for key in _COUNTS}
     counts["truncated_columns"] = _read(d, "truncated_columns", lambda v: {name: int(n) for name, n in v.items()})
+    counts["backbones"] = _read(d, "backbones", lambda v: {name: EmbedStats(**own) for name, own in v.items()})
     seconds = _read(d, "seconds", _numbers)
     report = FitReport(
         task=cast(Literal["classification", "regression"], d["task"]),
