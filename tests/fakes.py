@@ -64,6 +64,27 @@ def tiny_llama(folder: Path, *, seed: int = 0, window: int = 64) -> Path:
     return _write(folder, _seeded(transformers.LlamaModel, config, seed), tokenizer)
 
 
+def tiny_writer(
+    folder: Path, family: str = "llama", *, seed: int = 0, window: int = 64, chat: str | None = None, **names: str
+) -> Path:
+    """Write a random two-layer causal language model, its head not tied; "~" ends a completion."""
+    shared = {"vocab_size": 128, "eos_token_id": 4 + _CHARACTERS.index("~"), "tie_word_embeddings": False}
+    if family == "llama":
+        config: transformers.PreTrainedConfig = transformers.LlamaConfig(
+            hidden_size=16, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1, intermediate_size=32,
+            max_position_embeddings=window, **shared,
+        )  # fmt: skip
+        model = _seeded(transformers.LlamaForCausalLM, config, seed)
+    else:
+        config = transformers.GPT2Config(n_embd=16, n_layer=2, n_head=2, n_positions=window, **shared)
+        model = _seeded(transformers.GPT2LMHeadModel, config, seed)
+    for parameter in model.parameters():  # as they are drawn, every token is about as likely as any other
+        parameter.data.mul_(4)
+    tokenizer = byte_tokenizer(specials=False, window=window, eos_token="~", **names)
+    tokenizer.chat_template = chat
+    return _write(folder, model, tokenizer)
+
+
 def add_recipe(folder: Path, *, pooling: str = "lasttoken", normalize: bool = True, prompt: str = "") -> Path:
     """Give a model folder the files by which sentence-transformers describes a text vector."""
     modules = [("", "Transformer"), ("1_Pooling", "Pooling"), *([("2_Normalize", "Normalize")] if normalize else [])]

@@ -1,4 +1,4 @@
-"""A real embeddings service on a loopback port: vectors from a digest of the text, and misbehaviour on demand."""
+"""Real services on a loopback port, of embeddings and of chat, and misbehaviour on demand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -76,8 +76,39 @@ class EmbeddingsService:
         return self.misbehave(len(self.requests) - 1, request, good)
 
 
+@dataclass
+class ChatService:
+    """A language model that says every prompt again in capitals."""
+
+    url: str = ""
+    key: str | None = None
+    finish: str = "stop"
+    answer: Callable[[str], str] = str.upper
+    misbehave: Callable[[int, dict[str, Any], Reply], Reply | None] = lambda number, request, reply: reply
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+
+    def reply(self, path: str, headers: dict[str, str], request: dict[str, Any]) -> Reply | None:
+        number = len(self.requests)
+        self.requests.append(request)
+        self.paths.append(path)
+        if self.key and headers.get("Authorization") != f"Bearer {self.key}":
+            return 401, {}, {"error": {"message": f"Incorrect API key provided: {headers.get('Authorization')}"}}
+        prompt = request["messages"][-1]["content"]
+        choice = {
+            "index": 0,
+            "message": {"role": "assistant", "content": self.answer(prompt)},
+            "finish_reason": self.finish,
+        }
+        usage = {"prompt_tokens": len(prompt), "completion_tokens": len(self.answer(prompt))}
+        return self.misbehave(number, request, (200, {}, {"choices": [choice], "usage": usage}))
+
+
+AnyService = TypeVar("AnyService", EmbeddingsService, ChatService)
+
+
 @contextmanager
-def serving(service: EmbeddingsService) -> Iterator[EmbeddingsService]:
+def serving(service: AnyService) -> Iterator[AnyService]:
     """Run the service on a free port of this machine."""
 
     class Handler(BaseHTTPRequestHandler):

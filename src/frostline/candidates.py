@@ -19,7 +19,7 @@ from frostline.backbones import resolve_layers
 from frostline.contracts import Layer, Tap
 from frostline.features import Features
 
-__all__ = ["LADDER", "Candidate", "candidates", "joint", "together", "union"]
+__all__ = ["LADDER", "Candidate", "candidates", "joint", "ladder", "together", "union"]
 
 LADDER = 7
 """Depths that `auto` looks at, evenly spaced, so that a model of 80 layers costs no more than one of 6."""
@@ -114,9 +114,9 @@ def candidates(n_layers: int, taps: Sequence[Tap], layers: Any, pooling: str, fu
     first = taps[0]
     groups: list[Sequence[Layer]] = [[tap.layer for tap in taps]]
     if layers == "auto":
-        ladder = resolve_layers(_ladder(n_layers), n_layers)
-        groups = [[layer] for layer in ladder]
-        groups += [part for part in (ladder[-3:], ladder) if len(part) > 1]
+        depths = resolve_layers(ladder(n_layers), n_layers)
+        groups = [[layer] for layer in depths]
+        groups += [part for part in (depths[-3:], depths) if len(part) > 1]
         groups = [list(part) for part in dict.fromkeys(map(tuple, groups))]
     found = []
     for i, group in enumerate(groups):
@@ -168,6 +168,7 @@ def union(found: Sequence[Candidate]) -> list[Tap]:
     return sorted(taps, key=lambda tap: (names.index(tap.backbone), depths[tap]))
 
 
-def _ladder(n_layers: int) -> list[Layer]:
+def ladder(n_layers: int) -> list[Layer]:
+    """Depths that are looked at, embeddings and final layer among them."""
     depths = np.unique(np.round(np.linspace(0, n_layers, min(LADDER, n_layers + 1))).astype(int))
     return ["final" if depth == n_layers else int(depth) for depth in depths]

@@ -15,11 +15,12 @@ from sklearn.utils import Tags
 from frostline._progress import check_progress
 from frostline.backbones import check_pooling, resolve, resolve_layers, service_taps
 from frostline.backbones.written import Written, is_several, read_backbones
-from frostline.contracts import FUSIONS, Backbone, BackboneSpec, EmbedStats, Layer, Recipe, Tap
+from frostline.contracts import Backbone, BackboneSpec, EmbedStats, Layer, Recipe, Tap
 from frostline.errors import UserError, nearest
 from frostline.extraction import Extractor
 from frostline.features import Features, Forecast, PlainTexts, one_width
 from frostline.joint import JointExtractor
+from frostline.numerics.fusion import check_fusion
 from frostline.store import Store
 from frostline.tables import conform, count_cuts, pick_columns, render_rows, to_rows
 
@@ -214,7 +215,7 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def fuse(self, features: Features) -> NDArray[np.float32]:
         """Join the layers of `features` into shape (n_samples, n_features)."""
-        self._check_fusion()
+        check_fusion(self.fusion)
         return features.fused(features.taps, self.fusion)
 
     def render(self, X: Any) -> Rendered:
@@ -241,7 +242,7 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         taps : sequence of Tap, optional
             Others than those of `layers` and `pooling`; a backbone that none of them names is left out.
         """
-        self._check_fusion()
+        check_fusion(self.fusion)
         check_progress(self.progress)
         store = None if self.store is None else Store(self.store)
         parts = []
@@ -279,13 +280,6 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def _learn(self) -> None:
         self.layers_ = layers_of(self.extractor().taps)
-
-    def _check_fusion(self) -> None:
-        if self.fusion not in FUSIONS:
-            raise UserError(
-                f"Unknown fusion {self.fusion!r}. Allowed: {', '.join(map(repr, FUSIONS))}.",
-                hint=nearest(str(self.fusion), FUSIONS) or None,
-            )
 
     def _taps(self, one: Written) -> tuple[Backbone, list[Tap], str]:
         """A backbone, what to take from it, and the prompt to put before every text."""

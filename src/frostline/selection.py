@@ -25,11 +25,12 @@ from numpy.typing import NDArray
 from frostline.candidates import Candidate
 from frostline.contracts import FloatArray
 from frostline.features import Features
-from frostline.heads import LinearClassifier, LinearRegressor, fit_head, held_out, make_head, reads_layers
+from frostline.heads import LinearClassifier, LinearRegressor, fit_head, held_out, make_head, reads_layers, tuning_folds
+from frostline.numerics.metrics import mean_and_error
 from frostline.reports.model import CandidateScore
 from frostline.splits import holdout
 
-__all__ = ["Selection", "Trial", "attempt", "compared_rows", "recommend", "row_losses", "select"]
+__all__ = ["Selection", "Trial", "attempt", "compared_rows", "recommend", "row_hits", "row_losses", "select"]
 
 SELECTION_ROWS = 20_000
 """Rows that candidates are compared on; the winner is trained on all."""
@@ -185,7 +186,8 @@ def _n_rows(found: Sequence[Candidate], features: Features, y: NDArray[Any], tas
     """How many rows the candidates can be compared on."""
     width = sum(candidate.width(features) for candidate in found)
     n_classes = int(y.max()) + 1 if task == "classification" else 2
-    regressions = 5 if n_classes == 2 else n_classes * (5 if n_classes <= 10 else 1)  # see LinearClassifier.tune
+    n_folds = len(tuning_folds([(y, y)] * 5, n_classes))
+    regressions = n_folds * (1 if n_classes == 2 else n_classes)
     affordable = max(_FEWEST_ROWS, int(SELECTION_WORK / (width * regressions)))
     return min(len(y), SELECTION_ROWS, affordable)
 
@@ -202,7 +204,7 @@ class Trial:
     rows : int array of shape (m,)
         Rows that were held out.
     losses, hits : arrays of shape (m,)
-        See :func:`row_losses`; 1 where the row is right, or its share of the explained variance.
+        See :func:`row_losses` and :func:`row_hits`.
     seconds : float
     """
 
@@ -217,19 +219,19 @@ class Trial:
         """Mean difference in loss to another trial, over rows that both held out, and its standard error."""
         _, own, other = np.intersect1d(self.rows, best.rows, return_indices=True)
         difference = self.losses[own] - best.losses[other]
-        return float(difference.mean()), float(difference.std() / np.sqrt(len(difference)))
+        return mean_and_error(difference)
 
     def score(self, chosen: Trial, best: Trial) -> CandidateScore:
         """For tables."""
-        mean, error = self.behind(best)
+        (score, std), (behind, behind_std) = mean_and_error(self.hits), self.behind(best)
         return CandidateScore(
             self.candidate.name,
             self.candidate.taps[0].name if len(self.candidate.taps) == 1 else None,
-            score=float(self.hits.mean()),
-            std=float(self.hits.std() / np.sqrt(len(self.hits))),
+            score=score,
+            std=std,
             loss=float(self.losses.mean()),
-            behind=mean,
-            behind_std=error,
+            behind=behind,
+            behind_std=behind_std,
             seconds=self.seconds,
             note="chosen" if self is chosen else "",
         )
@@ -265,7 +267,7 @@ def attempt(
         if isinstance(made, LinearRegressor) or reads_layers(made):  # their fit holds rows out on the way
             fit_head(made, X, y, groups, layers=candidate.layout(features))
         rows, predicted = held_out(made, X, y, groups, task, seed)
-    losses, hits = row_losses(task, predicted, y[rows]), _hits(task, predicted, y[rows])
+    losses, hits = row_losses(task, predicted, y[rows]), row_hits(task, predicted, y[rows])
     return Trial(candidate, str(head), rows, losses, hits, time.perf_counter() - began)
 
 
@@ -289,7 +291,8 @@ def row_losses(task: str, predicted: FloatArray, y: NDArray[Any]) -> FloatArray:
     return np.asarray((predicted - y) ** 2 / max(float(np.var(y)), 1e-300))
 
 
-def _hits(task: str, predicted: FloatArray, y: NDArray[Any]) -> FloatArray:
+def row_hits(task: str, predicted: FloatArray, y: NDArray[Any]) -> FloatArray:
+    """1 where a row is right, or its share of the explained variance."""
     if task == "classification":
         return np.asarray(predicted.argmax(axis=1) == y, dtype=np.float64)
     return 1 - row_losses(task, predicted, y)

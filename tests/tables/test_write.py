@@ -15,9 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from frostline.errors import UserError
-from frostline.tables import prediction_writer, read_table, render_rows, write, write_predictions, write_vectors
+from frostline.tables import prediction_writer, read_table, render_rows, write, write_vectors
 
 TEXTS = ["a,b", 'say "hi"', "two\nlines", "bare\rreturn", " padded ", "", "é😀\u2028", "NA", "007", "=1+1"]
+
+
+def write_predictions(path: Path, columns: dict[str, Any]) -> None:
+    with prediction_writer(path) as write_window:
+        write_window(columns)
 
 
 def only(folder: Path) -> str:

@@ -56,6 +56,8 @@ class Blueprint:
         Of random weights; None = those of the folder.
     code : bool
         Whether code from the folder runs.
+    writes : bool
+        Whether the head that writes is built on top of the base model.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Blueprint:
     device: str
     seed: int | None = None
     code: bool = False
+    writes: bool = False
 
     @classmethod
     def checked(cls, precision: str, device: str, **parts: Any) -> Blueprint:
@@ -88,6 +91,11 @@ class Blueprint:
         if precision == "int8" and parts.get("seed") is not None:
             raise UserError("Random weights are not quantized, so precision 'int8' does not go with 'random:'.")
         return cls(precision=precision, device=_device(device), **parts)
+
+    @property
+    def auto_class(self) -> Any:
+        """The class of transformers that builds the model."""
+        return transformers.AutoModelForCausalLM if self.writes else auto_class(self.config)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -120,7 +128,7 @@ def auto_class(config: Any) -> Any:
 
 
 def build_model(plan: Blueprint) -> torch.nn.Module:
-    """Build the base model: frozen, in evaluation mode, on its device.
+    """Build the model: frozen, in evaluation mode, on its device.
 
     Parameters
     ----------
@@ -145,7 +153,8 @@ def build_model(plan: Blueprint) -> torch.nn.Module:
 
 def _real(plan: Blueprint) -> Any:
     int8, quantization = plan.precision == "int8", cast(Any, transformers.BitsAndBytesConfig)
-    needed = weight_bytes(plan.folder, plan.dtype, encoder_half=plan.config.model_type in ENCODER_HALVES, int8=int8)
+    half = plan.config.model_type in ENCODER_HALVES
+    needed = weight_bytes(plan.folder, plan.dtype, encoder_half=half, int8=int8, heads=plan.writes)
     direct = int8 or plan.device in (BALANCED, "cpu")  # else through the main memory to the device
     for place in [plan.device] if direct else [plan.device, "cpu"]:
         check_memory(plan.name, needed, place, "int8" if int8 else str(plan.dtype).removeprefix("torch."))
@@ -154,7 +163,7 @@ def _real(plan: Blueprint) -> Any:
         options["quantization_config"] = quantization(load_in_8bit=True)
     if int8 or plan.device == BALANCED:
         options["device_map"] = plan.device if plan.device == BALANCED else {"": plan.device}
-    model, info = auto_class(plan.config).from_pretrained(
+    model, info = plan.auto_class.from_pretrained(
         str(plan.folder),
         config=plan.config,
         dtype=plan.dtype,
@@ -183,7 +192,7 @@ def _random(plan: Blueprint, seed: int) -> Any:
     # The generator of the CPU alone is seeded and put back: torch.manual_seed would touch those of other devices.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        model = auto_class(plan.config).from_config(plan.config, dtype=torch.float32, trust_remote_code=plan.code)
+        model = plan.auto_class.from_config(plan.config, dtype=torch.float32, trust_remote_code=plan.code)
     if plan.device == BALANCED:
         raise UserError("Random weights are built on one device.", hint="name it: device='cpu' or 'cuda'")
     return model.to(device=plan.device, dtype=plan.dtype)

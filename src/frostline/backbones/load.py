@@ -22,7 +22,7 @@ from frostline.backbones.vocabulary import VocabularyBackbone, table_reader
 from frostline.contracts import BackboneSpec, Recipe
 from frostline.errors import UserError
 
-__all__ = ["PRECISIONS", "load_backbone"]
+__all__ = ["PRECISIONS", "load_backbone", "model_identity", "window_of"]
 
 _NO_LIMIT = 10**9  # tokenizers that know no limit say 10**30
 
@@ -54,7 +54,7 @@ def load_backbone(spec: BackboneSpec, mode: Mode, located: Located) -> Transform
     plan = Blueprint.checked(
         spec.precision, spec.device, name=mode.name, folder=folder, config=config, seed=mode.seed, code=code
     )
-    identity = _identity(plan, mode)
+    identity = model_identity(plan, mode)
     with explained(mode.name, folder):
         tokenizer = transformers.AutoTokenizer.from_pretrained(
             str(folder), local_files_only=True, trust_remote_code=code
@@ -65,7 +65,7 @@ def load_backbone(spec: BackboneSpec, mode: Mode, located: Located) -> Transform
     _take_encoder_half(config, mode.name)
     shared: dict[str, Any] = {
         "recipe": _recipe_reader(mode.name, folder),
-        "max_length": limit or _window(tokenizer, config),
+        "max_length": limit or window_of(tokenizer, config),
         "identity": identity,
     }
     if mode.vocabulary:
@@ -74,7 +74,7 @@ def load_backbone(spec: BackboneSpec, mode: Mode, located: Located) -> Transform
     return TransformerBackbone(spec.name, config, tokenizer, build=build, precision=spec.precision, **shared)
 
 
-def _identity(plan: Blueprint, mode: Mode) -> dict[str, Any]:
+def model_identity(plan: Blueprint, mode: Mode) -> dict[str, Any]:
     """Everything that decides a vector's value, for the address in the store and for artifacts."""
     identity: dict[str, Any] = folder_identity(plan.folder, weights=mode.needs_weights, code=plan.code)
     if mode == Mode("minilm") and identity["weights"] != MINILM_SHA256:
@@ -117,7 +117,7 @@ def _lower_case(tokenizer: Any) -> None:
     backend.normalizer = first if backend.normalizer is None else normalizers.Sequence([first, backend.normalizer])
 
 
-def _window(tokenizer: Any, config: Any) -> int:
+def window_of(tokenizer: Any, config: Any) -> int:
     """The tokenizer's limit or the number of positions, whichever is smaller."""
     positions = getattr(config.get_text_config(), "max_position_embeddings", None)
     limits = [limit for limit in (tokenizer.model_max_length, positions) if limit and 0 < limit < _NO_LIMIT]

@@ -20,6 +20,7 @@ _MOST = 0.95
 
 _HEADS = re.compile(r"(lm_head|cls|classifier|score|qa_outputs)\.")
 _DECODER = re.compile(r"(model\.)?decoder\.|lm_head\.")
+_NOTHING = re.compile(r"(?!)")
 
 
 def read_headers(folder: Path) -> dict[str, tuple[Path, dict[str, Any]]]:
@@ -60,7 +61,9 @@ def _weight_files(folder: Path) -> list[Path]:
     return [single] if single.is_file() else sorted(folder.glob("*.safetensors"))
 
 
-def weight_bytes(folder: Path, dtype: torch.dtype, *, encoder_half: bool = False, int8: bool = False) -> int:
+def weight_bytes(
+    folder: Path, dtype: torch.dtype, *, encoder_half: bool = False, int8: bool = False, heads: bool = False
+) -> int:
     """Estimate the memory of a model's weights.
 
     Parameters
@@ -73,13 +76,15 @@ def weight_bytes(folder: Path, dtype: torch.dtype, *, encoder_half: bool = False
         Leave out a decoder that is not loaded.
     int8 : bool
         Matrices take one byte an element; the embedding table, which stays as it is, is not told apart.
+    heads : bool
+        Whether heads on top of the base model are loaded.
 
     Returns
     -------
     int
-        Bytes. Heads are not loaded and not counted.
+        Bytes.
     """
-    skipped = _DECODER if encoder_half else _HEADS
+    skipped = _NOTHING if heads else _DECODER if encoder_half else _HEADS
     total = 0
     for name, (_, entry) in read_headers(folder).items():
         if not skipped.match(name):

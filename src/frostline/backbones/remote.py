@@ -100,7 +100,7 @@ def _checked(url: str) -> str:
         sound = False
     if not sound or not re.fullmatch(r"[!-~]+", url) or re.search(r"[@?#]", url) or holds_key(url):
         raise UserError(
-            "The URL of an embeddings service must be a plain base, http(s)://HOST[:PORT]/PATH, without a user, a password, "
+            "The URL of a service must be a plain base, http(s)://HOST[:PORT]/PATH, without a user, a password, "
             "a query or a fragment.",
             hint=f"put the key into {KEY_VARIABLE}; {_HINT}",
         )

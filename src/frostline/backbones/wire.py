@@ -1,4 +1,4 @@
-"""One POST to an embeddings service, retried where that helps; no key in any message.
+"""One POST to a service with OpenAI's wire format, retried where that helps; no key in any message.
 
 Waiting between tries is exponential backoff with full jitter (Brooker, "Exponential Backoff And Jitter", AWS Architecture
 Blog, 2015): uniform between nothing and a bound that doubles, on top of what the service asks for by ``Retry-After``.
@@ -27,7 +27,18 @@ from typing import Any
 from frostline._version import __version__
 from frostline.errors import UserError
 
-__all__ = ["KEY_VARIABLE", "TRIES", "Client", "TooLargeError", "holds_key", "redact"]
+__all__ = [
+    "CHAT",
+    "EMBEDDINGS",
+    "KEY_VARIABLE",
+    "TRIES",
+    "Client",
+    "RefusedError",
+    "Route",
+    "TooLargeError",
+    "holds_key",
+    "redact",
+]
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 TRIES = 6
@@ -39,8 +50,35 @@ _TOO_LARGE = re.compile(r"too (many|long|large|big)|maximum|context length|excee
 _KEY_LIKE = re.compile(r"bearer\s+\S+|\b(sk|pk|rk|gsk)[-_][\w*.-]+|\b(hf|key|api)[-_][\w*.-]{8,}|[\w*-]{40,}", re.I)
 
 
-class TooLargeError(UserError):
+class RefusedError(UserError):
+    """The service refuses this request for what it holds; another may pass."""
+
+
+class TooLargeError(RefusedError):
     """The service says that a request holds too much: fewer texts may do."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """What is asked for.
+
+    Parameters
+    ----------
+    path : str
+        Behind the base URL.
+    what : str
+        The service, for messages.
+    resume : str
+        What becomes of the work that is done, for hints.
+    """
+
+    path: str
+    what: str
+    resume: str
+
+
+EMBEDDINGS = Route("embeddings", "embeddings service", "finished batches are in the store")
+CHAT = Route("chat/completions", "language model service", "with a cache, finished answers are kept")
 
 
 def redact(text: str) -> str:
@@ -95,7 +133,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 class Client:
-    """Speaks to one embeddings service.
+    """Speaks to one service.
 
     Parameters
     ----------
@@ -107,14 +145,25 @@ class Client:
         Draws the waits.
     timeout : float
         Seconds that a connection may stay silent.
+    route : Route
+        What is asked for.
 
     Notes
     -----
     The key is read from the environment for each request and never kept.
     """
 
-    def __init__(self, url: str, *, sleep: Callable[[float], None], rng: random.Random, timeout: float = 60.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        sleep: Callable[[float], None],
+        rng: random.Random,
+        timeout: float = 60.0,
+        route: Route = EMBEDDINGS,
+    ) -> None:
         self.url = url
+        self.route = route
         self._sleep = sleep
         self._rng = rng
         self._timeout = timeout
@@ -123,7 +172,7 @@ class Client:
         self._opener = urllib.request.build_opener(_NoRedirect, *direct)
 
     def post(self, body: Mapping[str, Any]) -> Any:
-        """Send one request for embeddings.
+        """Send one request.
 
         Parameters
         ----------
@@ -139,8 +188,10 @@ class Client:
         ------
         TooLargeError
             The service says that the request holds too much.
+        RefusedError
+            The service refuses what the request holds.
         UserError
-            The service refuses, or stays away over :data:`TRIES` tries.
+            The service refuses every request, or stays away over :data:`TRIES` tries.
         """
         data = json.dumps(body).encode()
         for attempt in range(TRIES):
@@ -154,7 +205,7 @@ class Client:
         raise self._refusal(reply, attempt + 1, asked)
 
     def _send(self, data: bytes) -> _Reply:
-        request = urllib.request.Request(f"{self.url}/embeddings", data, self._headers(), method="POST")
+        request = urllib.request.Request(f"{self.url}/{self.route.path}", data, self._headers(), method="POST")
         try:
             with self._opener.open(request, timeout=self._timeout) as response:
                 return _Reply(response.status, body=response.read())
@@ -188,7 +239,7 @@ class Client:
         except (ValueError, RecursionError):
             said = redact(reply.body[:200].decode("utf-8", errors="replace"))
         raise UserError(
-            f"The embeddings service {self.url} did not answer with JSON but with: {said}",
+            f"The {self.route.what} {self.url} did not answer with JSON but with: {said}",
             hint="check the URL: it is the base, such as https://api.openai.com/v1",
         )
 
@@ -196,12 +247,12 @@ class Client:
         if reply.passing:
             waits = f" and asks to wait {asked:.0f} s" if asked > LONGEST_RETRY_AFTER else ""
             return UserError(
-                f"The embeddings service {self.url} cannot be used now: {tries} tries, the last with {reply.said}{waits}",
-                hint="run the same again when it is back: finished batches are in the store",
+                f"The {self.route.what} {self.url} cannot be used now: {tries} tries, the last with {reply.said}{waits}",
+                hint=f"run the same again when it is back: {self.route.resume}",
             )
         too_large = reply.status == 413 or (reply.status in (400, 422) and _TOO_LARGE.search(reply.said))
-        kind = TooLargeError if too_large else UserError
-        return kind(f"The embeddings service {self.url} refuses: {reply.said}", hint=_advice(reply.status))
+        kind = TooLargeError if too_large else RefusedError if reply.status in (400, 422) else UserError
+        return kind(f"The {self.route.what} {self.url} refuses: {reply.said}", hint=_advice(reply.status))
 
 
 def _advice(status: int) -> str | None:

@@ -10,19 +10,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 
 from frostline.backbones import resolve_layers
 from frostline.backbones.written import Written, read_backbones
-from frostline.candidates import Candidate, candidates, joint, union
-from frostline.contracts import FUSIONS, Tap
+from frostline.candidates import Candidate, joint, ladder, union
+from frostline.contracts import FUSIONS
 from frostline.embedder import TextEmbedder
 from frostline.engines.data import group_rows, read_rows
 from frostline.engines.energy import EnergyMeter
 from frostline.engines.inputs import build_embedder
 from frostline.engines.options import EmbedOptions, FitOptions, InputOptions
-from frostline.errors import UserError, nearest
+from frostline.errors import UserError
 from frostline.features import Features
 from frostline.heads import make_head
+from frostline.numerics.fusion import check_fusion
 from frostline.reports.sweep import SweepReport, SweepRow
 from frostline.selection import Trial, attempt, compared_rows, recommend
 from frostline.tables import check_output, replacing
@@ -121,13 +123,11 @@ def sweep(
 
 def _readings(embedder: TextEmbedder, layers: Any, poolings: Sequence[str], fusions: Sequence[str]) -> list[Candidate]:
     """Every way to read the backbones: each in its own ways, then all of them, side by side and with all their layers."""
-    if unknown := [fusion for fusion in fusions if fusion not in FUSIONS]:
-        raise UserError(
-            f"Unknown fusion {unknown[0]!r}. Allowed: {', '.join(FUSIONS)}.", hint=nearest(unknown[0], FUSIONS) or None
-        )
+    for fusion in fusions:
+        check_fusion(fusion)
     found: list[Candidate] = []
     for pooling in poolings:
-        own = embedder.__class__(**{**embedder.get_params(deep=False), "pooling": pooling})
+        own = clone(embedder).set_params(pooling=pooling)
         whole = []
         for one, part in zip(own.written(), own.extractor().parts, strict=True):
             if part.prompt and len(poolings) > 1:
@@ -138,7 +138,7 @@ def _readings(embedder: TextEmbedder, layers: Any, poolings: Sequence[str], fusi
                 )
             taps = part.taps
             if not _says_layers(embedder, one.name):
-                names = _ladder(part.backbone.n_layers) if layers is None else layers
+                names = ladder(part.backbone.n_layers) if layers is None else layers
                 explicit = resolve_layers(names, part.backbone.n_layers, one.name)
                 taps = tuple(replace(taps[0], layer=layer) for layer in explicit)
             written = str(one.pooling)
@@ -161,11 +161,6 @@ def _spelled(candidate: Candidate) -> list[str]:
         str(Written(name, [tap.layer for tap in candidate.taps if tap.backbone == name], pooling))
         for name, pooling in zip(candidate.backbones, poolings, strict=True)
     ]
-
-
-def _ladder(n_layers: int) -> list[Any]:
-    everything = candidates(n_layers, [Tap("final")], "auto", "recipe", "concat")[-1]
-    return list(everything.layers)
 
 
 def _run(

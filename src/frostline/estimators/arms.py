@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 
 from frostline.backbones.written import is_several, read_backbones
 from frostline.candidates import Candidate, candidates, together
@@ -16,8 +17,9 @@ from frostline.embedder import AnyExtractor, TextEmbedder
 from frostline.errors import UserError
 from frostline.features import Features, PlainTexts
 from frostline.heads import LogPool, SumPool, TfidfClassifier, TfidfRegressor, held_out
+from frostline.numerics.metrics import mean_and_error
 from frostline.reports.model import CandidateScore
-from frostline.selection import FEW_ROWS, row_losses, select
+from frostline.selection import FEW_ROWS, row_hits, row_losses, select
 
 __all__ = ["Arm", "Fitted", "candidates_of", "learn", "whole_embedder"]
 
@@ -80,7 +82,7 @@ def whole_embedder(embedder: TextEmbedder) -> TextEmbedder:
         own = [one.plain() for one in read_backbones(embedder.backbone)]
         of_each = [{k: defaults[k] if v == "auto" and k in defaults else v for k, v in one.items()} for one in own]
         is_open["backbone"] = of_each
-    fixed: TextEmbedder = embedder.__class__(**{**embedder.get_params(deep=False), **is_open})
+    fixed: TextEmbedder = clone(embedder).set_params(**is_open)
     for name in ("n_features_in_", "feature_names_in_", "input_types_"):
         if hasattr(embedder, name):
             setattr(fixed, name, getattr(embedder, name))
@@ -212,14 +214,10 @@ def _cheapest(losses: dict[str, FloatArray]) -> str:
     """Words alone where they are as good, else the backbone alone where both are not clearly better, else both."""
     best = min(losses.values(), key=lambda loss: float(loss.mean()))
 
-    def behind(name: str) -> tuple[float, float]:
-        difference = losses[name] - best
-        return float(difference.mean()), float(difference.std() / np.sqrt(len(difference)))
-
-    mean, error = behind("tfidf")
+    mean, error = mean_and_error(losses["tfidf"] - best)
     if mean + error <= MARGIN * float(best.mean()):
         return "tfidf"
-    mean, error = behind("embedding")
+    mean, error = mean_and_error(losses["embedding"] - best)
     return "embedding" if mean <= error else "both"
 
 
@@ -232,14 +230,14 @@ def _score(
     best: str,
     chosen: bool,
 ) -> CandidateScore:
-    difference, n = losses[way] - losses[best], len(y)
-    hits = predicted.argmax(axis=1) == y if task == "classification" else 1 - losses[way]
-    plain = CandidateScore(
+    score, std = mean_and_error(row_hits(task, predicted, y))
+    behind, behind_std = mean_and_error(losses[way] - losses[best])
+    return CandidateScore(
         f"features {way}",
-        score=float(hits.mean()),
-        std=float(hits.std() / np.sqrt(n)),
+        score=score,
+        std=std,
         loss=float(losses[way].mean()),
-        behind=float(difference.mean()),
-        behind_std=float(difference.std() / np.sqrt(n)),
+        behind=behind,
+        behind_std=behind_std,
+        note="chosen" if chosen else "",
     )
-    return replace(plain, note="chosen") if chosen else plain

@@ -1,5 +1,6 @@
 """Heads: what is trained on embeddings to predict, where scikit-learn has nothing as exact, as fast or as safe to save."""
 
+from frostline.heads._folds import tuning_folds
 from frostline.heads.blend import LogPool, SumPool
 from frostline.heads.choice import fit_head, held_out, make_head, reads_layers
 from frostline.heads.cooccurrence import CooccurrenceClassifier
@@ -21,4 +22,5 @@ __all__ = [
     "held_out",
     "make_head",
     "reads_layers",
+    "tuning_folds",
 ]

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from frostline.errors import UserError
 from frostline.splits import Split, group_folds, group_ids
 
-__all__ = ["inner_folds"]
+__all__ = ["inner_folds", "tuning_folds"]
+
+_MANY_CLASSES = 10
 
 
 def inner_folds(y: NDArray[Any], groups: Sequence[Any] | None, cv: int, seed: int, stratify: bool) -> list[Split]:
@@ -49,3 +51,12 @@ def inner_folds(y: NDArray[Any], groups: Sequence[Any] | None, cv: int, seed: in
             hint="Give more rows, or finer groups.",
         )
     return group_folds(y, groups, n_folds, seed, stratify)
+
+
+def tuning_folds(folds: list[Split], n_classes: int) -> list[Split]:
+    """Those of `folds` that a strength is chosen on: with many classes the first one.
+
+    The curve of so many regressions is smooth, and each strength costs as many columns as there are classes in all folds;
+    the other folds are fitted at the chosen strength only.
+    """
+    return folds if n_classes <= _MANY_CLASSES else folds[:1]

@@ -1,4 +1,4 @@
-"""What a fitted head is, as JSON and arrays: saved and restored without pickle."""
+"""What a fitted head is, as JSON and arrays: saved and restored without pickle; and its classes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,37 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.multiclass import check_classification_targets
 
 from frostline.errors import UserError
 
-__all__ = ["State", "labels_from_json", "labels_to_json"]
+__all__ = ["State", "class_codes", "labels_from_json", "labels_to_json"]
 
 State = tuple[dict[str, Any], dict[str, NDArray[Any]]]
 """Plain values for JSON, and named arrays."""
+
+
+def class_codes(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Number labels by their sorted distinct values.
+
+    Returns
+    -------
+    classes : array of shape (n_classes,)
+    codes : int array of shape (n,)
+
+    Raises
+    ------
+    UserError
+        One class only.
+    ValueError
+        Numbers that are no labels, such as 0.37.
+    """
+    if labels.dtype.kind == "f":  # of other labels it only warns that there are many
+        check_classification_targets(labels)
+    classes, codes = np.unique(labels, return_inverse=True)
+    if len(classes) < 2:
+        raise UserError(f"There is one class only ({classes[0]!r}); a classifier needs two or more.")
+    return classes, codes
 
 
 def labels_to_json(classes: NDArray[Any]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 from torch.nn import functional
@@ -19,7 +18,7 @@ from frostline.errors import UserError
 from frostline.heads._cooccurrence import CooccurrenceNetwork, Shape, Training, epochs_of
 from frostline.heads._folds import inner_folds
 from frostline.heads._standard import blocks, standardize
-from frostline.heads._state import State, labels_from_json, labels_to_json
+from frostline.heads._state import State, class_codes, labels_from_json, labels_to_json
 from frostline.splits import Split
 
 __all__ = ["CooccurrenceClassifier"]
@@ -135,11 +134,7 @@ class CooccurrenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
             The columns do not fit the layers, or a parameter cannot be used.
         """
         table, labels = validate_data(self, X, y, dtype=[np.float32, np.float64])
-        if labels.dtype.kind == "f":  # of other labels it only warns that there are many
-            check_classification_targets(labels)
-        self.classes_, codes = np.unique(labels, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise UserError(f"There is one class only ({self.classes_[0]!r}); a classifier needs two or more.")
+        self.classes_, codes = class_codes(labels)
         if groups is not None and len(groups) != len(codes):
             raise UserError(f"groups has {len(groups)} entries, but there are {len(codes)} rows.")
         sigmas = self._sigmas()

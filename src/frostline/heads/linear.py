@@ -10,18 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import Tags
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from frostline.contracts import FloatArray
-from frostline.errors import UserError
 from frostline.heads._crossval import LogisticFolds
-from frostline.heads._folds import inner_folds
+from frostline.heads._folds import inner_folds, tuning_folds
 from frostline.heads._logistic import Doubles, Metric, Problems, minimize, n_columns, probabilities
 from frostline.heads._path import StrengthScore, best_strength, check_strengths, search
 from frostline.heads._ridge import RidgeFolds
 from frostline.heads._standard import Standardized, blocks, standardize
-from frostline.heads._state import State, labels_from_json, labels_to_json
+from frostline.heads._state import State, class_codes, labels_from_json, labels_to_json
 from frostline.splits import Split
 
 __all__ = ["LinearClassifier", "LinearRegressor"]
@@ -33,10 +31,6 @@ _MAX_STEPS = 5000
 
 _PRECISE_ENTRIES = 2**29
 """Entries times columns of logits above which the last digits, which no score shows, would take most of the time."""
-
-_MANY_CLASSES = 10
-"""Above this the strength is chosen on one fold and the others are fitted at that strength only: the curve of so many
-regressions is smooth, and each strength costs as many columns as there are classes in all folds."""
 
 
 class _Linear(BaseEstimator):  # type: ignore[misc]
@@ -127,11 +121,7 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
             Rows that are never split.
         """
         table, labels = validate_data(self, X, y, dtype=[np.float32, np.float64])
-        if labels.dtype.kind == "f":  # of other labels it only warns that there are many
-            check_classification_targets(labels)
-        self.classes_, codes = np.unique(labels, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise UserError(f"There is one class only ({self.classes_[0]!r}); a classifier needs two or more.")
+        self.classes_, codes = class_codes(labels)
         weights = np.full(len(table), 1 / len(table))
         scaled = standardize(table, weights)
         metric = Metric(scaled.Z, weights)
@@ -171,7 +161,7 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
             Out-of-fold probabilities at the best strength; None instead of both where the rows allow no folds.
         """
         table, labels = validate_data(self, X, y, dtype=[np.float32, np.float64])
-        self.classes_, codes = np.unique(labels, return_inverse=True)
+        self.classes_, codes = class_codes(labels)
         folds = _folds_or_none(codes, groups, self.cv, self.seed, stratify=True)
         if folds is None:
             return None
@@ -186,7 +176,7 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
     ) -> LogisticFolds:
         """Choose the strength; returns the folds that it was chosen on."""
         n_classes = len(self.classes_)
-        found = LogisticFolds(Z, codes, n_classes, weights, folds if n_classes <= _MANY_CLASSES else folds[:1], metric)
+        found = LogisticFolds(Z, codes, n_classes, weights, tuning_folds(folds, n_classes), metric)
         # Several strengths at a time share the reading of the table; many columns fill the product on their own.
         self._choose(found, start=-2, chunk=3 if found.n_columns <= 30 else 1)
         return found

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 from torch.nn import functional
@@ -18,7 +17,7 @@ from frostline.errors import UserError
 from frostline.heads._folds import inner_folds
 from frostline.heads._mlp import Config, Network, train
 from frostline.heads._standard import standardize
-from frostline.heads._state import State, labels_from_json, labels_to_json
+from frostline.heads._state import State, class_codes, labels_from_json, labels_to_json
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
 
@@ -150,11 +149,7 @@ class MLPClassifier(ClassifierMixin, _MLP):  # type: ignore[misc]
             Rows that are never split between training and validation.
         """
         table, labels = validate_data(self, X, y, dtype=[np.float32, np.float64])
-        if labels.dtype.kind == "f":  # of other labels it only warns that there are many
-            check_classification_targets(labels)
-        self.classes_, codes = np.unique(labels, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise UserError(f"There is one class only ({self.classes_[0]!r}); a classifier needs two or more.")
+        self.classes_, codes = class_codes(labels)
         self._sweep(table, torch.from_numpy(codes), codes, groups, _cross_entropy, len(self.classes_))
         return self
 

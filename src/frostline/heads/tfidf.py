@@ -13,8 +13,8 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.validation import check_is_fitted
 
 from frostline.errors import UserError
-from frostline.heads._folds import inner_folds
-from frostline.heads._state import State, labels_from_json, labels_to_json
+from frostline.heads._folds import inner_folds, tuning_folds
+from frostline.heads._state import State, class_codes, labels_from_json, labels_to_json
 from frostline.heads._terms import Terms
 from frostline.heads.blend import Calibration
 from frostline.splits import Split
@@ -26,7 +26,6 @@ Doubles = NDArray[np.float64]
 _PENALTIES = {"svc": (0.1, 0.3, 1.0, 3.0), "ridge": (3.0, 1.0, 0.3, 0.1)}
 """LinearSVC's C and Ridge's alpha, from the strongest penalty to the weakest."""
 
-_MANY_CLASSES = 10
 """Above this the penalty is chosen on one fold: each fit trains a model for each class."""
 
 _ABSENT = -1.5
@@ -114,9 +113,7 @@ class TfidfClassifier(ClassifierMixin, _Tfidf):  # type: ignore[misc]
         UserError
             One class only, or no text with a single character.
         """
-        self.classes_, codes = np.unique(np.asarray(y), return_inverse=True)
-        if len(self.classes_) < 2:
-            raise UserError(f"There is one class only ({self.classes_[0]!r}); a classifier needs two or more.")
+        self.classes_, codes = class_codes(np.asarray(y))
         self.terms_, X = _terms(texts)
         folds = _folds(codes, groups, self.cv, self.seed, stratify=True)
         n_classes = len(self.classes_)
@@ -130,7 +127,7 @@ class TfidfClassifier(ClassifierMixin, _Tfidf):  # type: ignore[misc]
         def loss(found: Doubles, test: NDArray[np.intp]) -> float:
             return Calibration.fit(found, codes[test]).loss(found, codes[test])
 
-        tuning = folds[:1] if n_classes > _MANY_CLASSES else folds
+        tuning = tuning_folds(folds, n_classes)
         self.strength_ = self._walk(_PENALTIES["svc"], tuning, margins, loss)
         self.__dict__.pop("oof_proba_", None)
         self.calibration_ = Calibration(1.0)

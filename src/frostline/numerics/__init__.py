@@ -1,1 +1,1 @@
-"""Numbers from arrays, in plain NumPy and SciPy: metrics with their uncertainty, and the fusion of layers."""
+"""Numbers from arrays, in plain NumPy and SciPy: metrics with their uncertainty, the fusion of layers, nearest neighbors."""

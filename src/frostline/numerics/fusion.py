@@ -8,7 +8,21 @@ from numpy.typing import NDArray
 from frostline.contracts import FUSIONS
 from frostline.errors import UserError, nearest
 
-__all__ = ["fuse"]
+__all__ = ["check_fusion", "fuse"]
+
+
+def check_fusion(how: str) -> None:
+    """Refuse what is no fusion.
+
+    Raises
+    ------
+    UserError
+    """
+    if how not in FUSIONS:
+        raise UserError(
+            f"Unknown fusion {how!r}. Allowed: {', '.join(map(repr, FUSIONS))}.",
+            hint=nearest(str(how), FUSIONS) or None,
+        )
 
 
 def fuse(vectors: NDArray[np.float32], how: str = "concat") -> NDArray[np.float32]:
@@ -31,10 +45,7 @@ def fuse(vectors: NDArray[np.float32], how: str = "concat") -> NDArray[np.float3
     UserError
         Another fusion, another number of axes, or no layer.
     """
-    if how not in FUSIONS:
-        raise UserError(
-            f"fusion={how!r} is unknown; allowed are {', '.join(FUSIONS)}.", hint=nearest(how, FUSIONS) or None
-        )
+    check_fusion(how)
     if vectors.ndim != 3 or vectors.shape[1] == 0:
         raise UserError(f"Layer vectors have shape (n, L, D) with at least one layer; got {vectors.shape}.")
     if how == "concat":

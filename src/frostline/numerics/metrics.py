@@ -273,6 +273,12 @@ def bootstrap_ci(
     return lower, upper
 
 
+def mean_and_error(values: ArrayLike) -> tuple[float, float]:
+    """Mean and its standard error (of the values as a population, so 0 for a single one)."""
+    found = np.asarray(values, dtype=np.float64)
+    return float(found.mean()), float(found.std() / np.sqrt(len(found)))
+
+
 def paired_difference(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> dict[str, float]:
     """Compare two methods by their scores on the same rows.
 

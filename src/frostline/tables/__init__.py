@@ -10,7 +10,7 @@ from frostline.tables.frames import to_rows
 from frostline.tables.read import iter_tables, read_table
 from frostline.tables.render import count_cuts, render_rows
 from frostline.tables.vectors import VECTOR_ENDINGS, vector_writer, write_vectors
-from frostline.tables.write import PREDICTION_ENDINGS, check_output, prediction_writer, replacing, write_predictions
+from frostline.tables.write import PREDICTION_ENDINGS, check_output, prediction_writer, replacing
 
 __all__ = [
     "PREDICTION_ENDINGS",
@@ -28,6 +28,5 @@ __all__ = [
     "replacing",
     "to_rows",
     "vector_writer",
-    "write_predictions",
     "write_vectors",
 ]

@@ -13,7 +13,6 @@ from typing import IO, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from frostline.errors import UserError
 from frostline.tables.cells import parse_number_format
@@ -27,7 +26,6 @@ __all__ = [
     "one_column",
     "prediction_writer",
     "replacing",
-    "write_predictions",
 ]
 
 PREDICTION_ENDINGS = (".csv", ".jsonl", ".parquet")
@@ -35,47 +33,28 @@ PREDICTION_ENDINGS = (".csv", ".jsonl", ".parquet")
 _TO_QUOTE = re.compile(r'^$|[",\r\n]')
 
 
-def write_predictions(path: str | Path, columns: Mapping[str, Sequence[Any] | NDArray[Any]]) -> None:
-    """Write columns of equal length to a file, whole or not at all, rows and columns in the order given.
+@contextmanager
+def prediction_writer(path: str | Path) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """Open a file for columns that come in windows of rows; it is written whole or not at all, rows in the order given.
 
     Parameters
     ----------
     path : str or Path
         Ends in ``.csv``, ``.jsonl`` or ``.parquet``; its folder exists. A file of this name is replaced.
-    columns : mapping of str to sequence, or array of shape (n,)
-        Cells may be text, numbers, true/false, dates, None, or lists and dicts of these; NaN is written as missing.
-        In CSV a missing cell is empty, lists and dicts are JSON. In Parquet a column whose cells share no type is text
-        that holds the JSON of each.
-
-    Raises
-    ------
-    UserError
-        The ending is another, the folder is missing or cannot be written, columns differ in length, or a cell cannot
-        be written in this format, such as infinity in JSON.
-    """
-    with prediction_writer(path) as write:
-        write(columns)
-
-
-@contextmanager
-def prediction_writer(path: str | Path) -> Iterator[Callable[[Mapping[str, Any]], None]]:
-    """Open a file for columns that come in windows of rows; CSV and JSON Lines are the bytes of :func:`write_predictions`.
-
-    Parameters
-    ----------
-    path : str or Path
-        As for :func:`write_predictions`.
 
     Yields
     ------
     callable
-        Call it with the columns of each window; in Parquet each window is a row group. The file takes its name when the
-        block ends well; when it does not, nothing is left.
+        Call it with the columns of each window, a mapping of str to sequences of one length; in Parquet each window is a
+        row group. Cells may be text, numbers, true/false, dates, None, or lists and dicts of these; NaN is written as
+        missing. In CSV a missing cell is empty, lists and dicts are JSON. In Parquet a column whose cells share no type is
+        text that holds the JSON of each. The file takes its name when the block ends well; else nothing is left.
 
     Raises
     ------
     UserError
-        As for :func:`write_predictions`, or a window has other columns than the first.
+        The ending is another, the folder is missing or cannot be written, columns differ in length or from those of the
+        first window, or a cell cannot be written in this format, such as infinity in JSON.
     """
     path = Path(path)
     ending = check_output(path, PREDICTION_ENDINGS)
