@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from frostline.contracts import EmbedStats, IntArray, KeyArray, Tap
 from frostline.errors import UserError
 from frostline.numerics.fusion import fuse
 from frostline.store import keys_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["Features", "Forecast", "PlainTexts", "one_width"]
 
@@ -58,6 +62,8 @@ class Features:
     depths : tuple of L int
         Blocks of its backbone that ran for each tap.
     stats : EmbedStats
+    table : pa.Table or None
+        The rows' columns, where they come from a table.
     """
 
     columns: NDArray[np.float32]
@@ -69,6 +75,7 @@ class Features:
     widths: tuple[int, ...]
     depths: tuple[int, ...]
     stats: EmbedStats
+    table: pa.Table | None = None
 
     @property
     def vectors(self) -> NDArray[np.float32]:
@@ -104,6 +111,7 @@ class Features:
             truncated=self.truncated[rows],
             read=self.read[rows],
             texts=texts,
+            table=None if self.table is None else self.table.take(rows),
         )
 
 

@@ -156,8 +156,16 @@ class _Job:
 
     @staticmethod
     def _new(rows: FitRows, options: FitOptions, embedder: TextEmbedder) -> TextClassifier | TextRegressor:
-        kind = TextClassifier if rows.task == "classification" else TextRegressor
-        estimator = kind(features=options.features, head=options.head, embedder=embedder, seed=options.seed)
+        shared: dict[str, Any] = {
+            "features": options.features, "head": options.head, "embedder": embedder, "seed": options.seed,
+        }  # fmt: skip
+        estimator: TextClassifier | TextRegressor
+        if rows.task == "regression":
+            estimator = TextRegressor(**shared, target_transform=options.target_transform)
+        elif options.target_transform == "auto":
+            estimator = TextClassifier(**shared)
+        else:
+            raise UserError(f"target_transform={options.target_transform!r} is for numbers; the task is {rows.task}.")
         estimator.check_params()
         return estimator
 

@@ -1,4 +1,4 @@
-"""Scores of predictions, with their calibration and uncertainty; arrays in, plain Python numbers out."""
+"""Scores of predictions, with their calibration and uncertainty, and smoothness; arrays in, plain Python numbers out."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from frostline.errors import UserError
+from frostline.numerics.smoothness import nlfd, smoothness_gap, table_smoothness_gap
 
 __all__ = [
     "bootstrap_ci",
     "classification_metrics",
     "confusion",
     "expected_calibration_error",
+    "kendall_tau",
+    "nlfd",
     "paired_difference",
     "regression_metrics",
     "reliability_bins",
+    "smoothness_gap",
+    "table_smoothness_gap",
 ]
 
 Floats = NDArray[np.float64]
@@ -225,6 +230,26 @@ def regression_metrics(
     targets = zip(*(c.reshape(len(c), -1).T for c in columns), strict=True)
     scores = [_score_target(*target) for target in targets]
     return {name: float(np.mean([score[name] for score in scores])) for name in scores[0]}
+
+
+def kendall_tau(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+    """How far predictions rank rows as the truth does: Kendall's tau-b.
+
+    Parameters
+    ----------
+    y_true, y_pred : arrays of shape (n,)
+
+    Returns
+    -------
+    float
+        From -1 to 1; 0 where either is constant.
+
+    Raises
+    ------
+    UserError
+        No row, different shapes, or a value that is not finite.
+    """
+    return regression_metrics(y_true, y_pred)["kendall_tau"]
 
 
 def bootstrap_ci(
