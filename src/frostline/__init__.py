@@ -20,6 +20,7 @@ _HOME = {
     "FitOptions": "frostline.engines",
     "FrostlineError": "frostline.errors",
     "InputOptions": "frostline.engines",
+    "LlmembedOptions": "frostline.studies.llmembed",
     "MissingExtraError": "frostline.errors",
     "Store": "frostline.store",
     "StoreError": "frostline.errors",
@@ -37,6 +38,7 @@ _HOME = {
     "load": "frostline.estimators",
     "metrics": "frostline.numerics",
     "predict_table": "frostline.engines",
+    "study_llmembed": "frostline.studies.llmembed",
     "sweep": "frostline.engines",
 }
 
@@ -80,3 +82,5 @@ if TYPE_CHECKING:
     from frostline.estimators import load as load
     from frostline.numerics import metrics as metrics
     from frostline.store import Store as Store
+    from frostline.studies.llmembed import LlmembedOptions as LlmembedOptions
+    from frostline.studies.llmembed import study_llmembed as study_llmembed

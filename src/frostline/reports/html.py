@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from importlib.resources import files
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,6 +12,10 @@ from frostline.reports import charts, confusion
 from frostline.reports.as_json import thinned
 from frostline.reports.markup import Markup, element
 from frostline.reports.model import FitReport
+from frostline.reports.page import document
+from frostline.reports.page import figure as _figure
+from frostline.reports.page import section as _section
+from frostline.reports.page import table as _table
 from frostline.reports.scores import (
     Metric,
     ScoreRow,
@@ -56,15 +59,6 @@ def to_html(report: FitReport) -> str:
         user's is escaped.
     """
     title = f"{report.target} in {report.title}" if report.title else report.target
-    style = Markup(files("frostline.reports").joinpath("report.css").read_text(encoding="utf-8"))
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", f"{title} – Frostline report"),
-        element("style", style),
-    )
     top = element(
         "header",
         element("p", f"Frostline report · {report.task}", class_="eyebrow"),
@@ -74,26 +68,7 @@ def to_html(report: FitReport) -> str:
     )
     sections = [_scores(report), *_plots(report), _layers(report), _choice(report), _facts(report), _notes(report)]
     end = element("footer", " · ".join(filter(None, (f"Frostline {report.version}".strip(), when(report.created)))))
-    body = element("body", element("main", top, *sections, end))
-    return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
-
-
-def _section(title: str, *content: str) -> Markup:
-    return element("section", element("h2", title), *content)
-
-
-def _figure(chart: Markup, *caption: str) -> Markup:
-    return element("figure", element("div", chart, class_="chart"), element("figcaption", *caption))
-
-
-def _table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], class_: str | None = None) -> Markup:
-    """Write a table whose first column names its rows."""
-    head = element("tr", *(element("th", name, scope="col") for name in header))
-    lines = (element("tr", element("th", row[0], scope="row"), *(element("td", v) for v in row[1:])) for row in rows)
-    table = element(
-        "table", element("caption", caption), element("thead", head), element("tbody", *lines), class_=class_
-    )
-    return element("div", table, class_="scroll")
+    return document(f"{title} – Frostline report", top, *sections, end)
 
 
 def _details(summary: str, *content: str) -> Markup:
