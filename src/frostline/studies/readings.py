@@ -96,6 +96,6 @@ def _layers(backbone: str) -> Any:
     if n < DEEPEST:
         return "all"
 
-    ladder = ladder(n)
-    wanted = {*resolve_layers(ladder, n), *range(n - DEEPEST + 1, n), "final"}
+    depths = ladder(n)
+    wanted = {*resolve_layers(depths, n), *range(n - DEEPEST + 1, n), "final"}
     return sorted(wanted, key=lambda layer: n if layer == "final" else int(layer))
