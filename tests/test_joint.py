@@ -15,7 +15,7 @@ from frostline import ArtifactError, Store, TextClassifier, TextEmbedder, TextRe
 from frostline.candidates import Candidate
 from frostline.cli import main
 from frostline.contracts import Tap
-from frostline.estimators.base import settle
+from frostline.estimators.reading import settle
 from frostline.heads import CooccurrenceClassifier
 
 TEXTS = ["a fine film", "a dull one", "a fine film", "x" * 40, "y" * 70]

@@ -16,6 +16,7 @@ from frostline._version import __version__ as __version__
 _HOME = {
     "ArtifactError": "frostline.errors",
     "CAV": "frostline.concepts",
+    "Decision": "frostline.decisions",
     "EmbedOptions": "frostline.engines",
     "FitOptions": "frostline.engines",
     "FrostlineError": "frostline.errors",
@@ -59,6 +60,7 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from frostline.concepts import CAV as CAV
+    from frostline.decisions import Decision as Decision
     from frostline.embedder import TextEmbedder as TextEmbedder
     from frostline.engines import EmbedOptions as EmbedOptions
     from frostline.engines import FitOptions as FitOptions

@@ -17,23 +17,19 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from frostline.backbones.written import is_several, read_backbones
 from frostline.baselines import SMALL_TABLE, RawColumns, boosting
-from frostline.candidates import Candidate, candidates, together
+from frostline.candidates import Candidate
 from frostline.contracts import FloatArray
-from frostline.embedder import AnyExtractor, TextEmbedder
 from frostline.errors import UserError
 from frostline.estimators.targets import TargetScale, choose_scale
-from frostline.features import Features, PlainTexts
+from frostline.features import Features
 from frostline.heads import LinearRegressor, LogPool, SumPool, TfidfClassifier, TfidfRegressor, fit_head, held_out
 from frostline.numerics.metrics import mean_and_error
 from frostline.reports.model import CandidateScore
 from frostline.selection import FEW_ROWS, row_hits, row_losses, select
 from frostline.splits import holdout
 
-__all__ = [
-    "BOTH", "Arm", "Fitted", "auto_scale", "candidates_of", "learn", "needs_backbone", "ways_name", "whole_embedder",
-]  # fmt: skip
+__all__ = ["BOTH", "Arm", "Fitted", "auto_scale", "learn", "needs_backbone", "ways_name"]
 
 MARGIN = 0.01
 """Share of the loss by which predictors without the backbone may be worse, their error included, for it to be left out."""
@@ -45,7 +41,6 @@ BOTH = {"classification": ("embedding", "tfidf"), "regression": ("embedding", "r
 """What ``features="both"`` stands for."""
 
 TFIDF_HEADS: dict[str, Any] = {"classification": TfidfClassifier, "regression": TfidfRegressor}
-_POOLS: dict[str, Any] = {"classification": LogPool, "regression": SumPool}
 
 
 @dataclass(frozen=True)
@@ -117,36 +112,6 @@ def needs_backbone(features: str) -> bool:
     return features not in ("tfidf", "raw")
 
 
-def whole_embedder(embedder: TextEmbedder) -> TextEmbedder:
-    """The embedder with its defaults where a choice is left open by ``"auto"``."""
-    defaults = {"layers": "final", "pooling": "recipe", "fusion": "concat"}
-    is_open: dict[str, Any] = {name: value for name, value in defaults.items() if getattr(embedder, name) == "auto"}
-    if is_several(embedder.backbone):
-        own = [one.plain() for one in read_backbones(embedder.backbone)]
-        of_each = [{k: defaults[k] if v == "auto" and k in defaults else v for k, v in one.items()} for one in own]
-        is_open["backbone"] = of_each
-    fixed: TextEmbedder = clone(embedder).set_params(**is_open)
-    for name in ("n_features_in_", "feature_names_in_", "input_types_"):
-        if hasattr(embedder, name):
-            setattr(fixed, name, getattr(embedder, name))
-    return fixed
-
-
-def candidates_of(embedder: TextEmbedder, extractor: AnyExtractor, *, several_layers: bool) -> list[Candidate]:
-    """What may be chosen where `embedder` leaves layers, pooling, fusion, or one of several backbones open."""
-    if isinstance(extractor, PlainTexts):
-        return []
-    found = together(
-        [
-            candidates(part.backbone.n_layers, part.taps, one.layers, str(one.pooling), embedder.fusion)
-            for part, one in zip(extractor.parts, embedder.written(), strict=True)
-        ],
-        embedder.fusion,
-    )
-    side_by_side = [c for c in found if len(c.taps) > 1 and c.fusion == "concat"]
-    return side_by_side if several_layers and side_by_side else found
-
-
 def learn(
     task: str,
     found: Sequence[Candidate],
@@ -157,6 +122,7 @@ def learn(
     kinds: str,
     head: Any,
     seed: int,
+    class_weight: NDArray[np.float64] | None = None,
 ) -> Fitted:
     """Train the arms that `kinds` asks for, and join them.
 
@@ -171,7 +137,10 @@ def learn(
     groups : int array of shape (n,)
     kinds : {"embedding", "tfidf", "raw", "both", "auto"}
     head : str or estimator
+        Trained under the class weights already, where there are any.
     seed : int
+    class_weight : array of shape (n_classes,), optional
+        How much rows of each class count in training. Probabilities are led back to the classes' true frequencies.
 
     Raises
     ------
@@ -180,28 +149,30 @@ def learn(
     """
     arms: list[Arm] = []
     table: list[CandidateScore] = []
+    weights = {} if class_weight is None else {"class_weight": dict(enumerate(class_weight.tolist()))}
     for kind in _kinds_of(kinds, task, 0 if features.table is None else features.table.num_columns):
         if kind == "embedding":
             chosen = select(found, features, y, groups, task=task, head=head, seed=seed)
             arms.append(Arm(kind, chosen.head, chosen.candidate))
             table = chosen.table
         elif kind == "raw":
-            arms.append(_fit_raw(task, features, y, seed))
+            arms.append(_fit_raw(task, features, y, seed, weights))
         elif kinds == "tfidf" or any(features.texts):
-            arms.append(Arm(kind, TFIDF_HEADS[task](seed=seed).fit(features.texts, y, list(groups))))
+            words = TFIDF_HEADS[task](seed=seed).set_params(**weights)
+            arms.append(Arm(kind, words.fit(features.texts, y, list(groups))))
     parts = [_held_out(arm, features, y, groups, task, seed) for arm in arms]
     if len(arms) > 1 and all(len(rows) for rows, _ in parts):
-        return _joined(task, arms, table, parts, y, kinds)
+        return _joined(task, arms, table, parts, y, kinds, class_weight)
     if kinds == "both" and len(arms) == 2:
         raise UserError(
             f"The head's predictions cannot be weighed against those of {'words' if task == 'classification' else 'columns'}: "
             "it gives no probabilities, or there are too few rows to hold any out.",
             hint="use features='embedding', or head='linear'",
         )
-    return _alone(task, arms[0], table, *parts[0], y)
+    return _alone(task, arms[0], table, *parts[0], y, class_weight)
 
 
-def _fit_raw(task: str, features: Features, y: NDArray[Any], seed: int) -> Arm:
+def _fit_raw(task: str, features: Features, y: NDArray[Any], seed: int, weights: dict[str, Any]) -> Arm:
     """Boosted trees on the table's own columns.
 
     Raises
@@ -217,7 +188,7 @@ def _fit_raw(task: str, features: Features, y: NDArray[Any], seed: int) -> Arm:
     X = encoder.transform(features.table)
     with _own_thread(X):
         trees = boosting("classification" if task == "classification" else "regression", y, encoder.categorical_, seed)
-        return Arm("raw", trees.fit(X, y), encoder=encoder)
+        return Arm("raw", trees.set_params(**weights).fit(X, y), encoder=encoder)
 
 
 def auto_scale(features: Features, y: NDArray[Any], groups: NDArray[Any], *, kinds: str, seed: int) -> TargetScale:
@@ -271,13 +242,28 @@ def _held_out(
         return held_out(arm.head, inputs, y, groups, task, seed, every=every)
 
 
+def _pool(
+    task: str, predicted: list[FloatArray], y: NDArray[Any], class_weight: NDArray[np.float64] | None
+) -> LogPool | SumPool:
+    return SumPool.fit(predicted, y) if task == "regression" else LogPool.fit(predicted, y, class_weight)
+
+
 def _alone(
-    task: str, arm: Arm, table: list[CandidateScore], rows: NDArray[np.intp], oof: FloatArray, y: NDArray[Any]
+    task: str,
+    arm: Arm,
+    table: list[CandidateScore],
+    rows: NDArray[np.intp],
+    oof: FloatArray,
+    y: NDArray[Any],
+    class_weight: NDArray[np.float64] | None,
 ) -> Fitted:
     """One arm: class probabilities are calibrated by one slope, numbers are left as they are."""
     if task == "regression" or not len(rows):
-        return Fitted([arm], None, table, rows, oof)
-    pool = LogPool.fit([oof], y[rows])
+        pool = None
+        if class_weight is not None and hasattr(arm.head, "predict_proba"):
+            pool = LogPool(np.ones(1), -np.log(class_weight))
+        return Fitted([arm], pool, table, rows, oof)
+    pool = LogPool.fit([oof], y[rows], class_weight)
     return Fitted([arm], pool, table, rows, pool([oof]))
 
 
@@ -288,6 +274,7 @@ def _joined(
     parts: list[tuple[NDArray[np.intp], FloatArray]],
     y: NDArray[Any],
     kinds: str,
+    class_weight: NDArray[np.float64] | None,
 ) -> Fitted:
     """Weigh the arms, each alone and together, and keep what pays."""
     rows = parts[0][0]
@@ -296,7 +283,7 @@ def _joined(
     oof = [predicted[np.searchsorted(held_rows, rows)] for held_rows, predicted in parts]
     y = y[rows]
     ways = {ways_name([arms[i].kind for i in way], task): list(way) for way in _ways(arms, oof, y, task)}
-    held = {name: _crossed(task, [oof[i] for i in own], y) for name, own in ways.items()}
+    held = {name: _crossed(task, [oof[i] for i in own], y, class_weight) for name, own in ways.items()}
     losses = {name: row_losses(task, predicted, y) for name, predicted in held.items()}
     if kinds == "both":
         name = "both"
@@ -308,7 +295,7 @@ def _joined(
     best = min(losses, key=lambda way: float(losses[way].mean()))
     scores = [_score(task, way, held[way], y, losses, best, way == name) for way in ways]
     own = ways[name]
-    pool = _POOLS[task].fit([oof[i] for i in own], y)
+    pool = _pool(task, [oof[i] for i in own], y, class_weight)
     return Fitted([arms[i] for i in own], pool, table + scores, rows, held[name])
 
 
@@ -330,13 +317,13 @@ def ways_name(kinds: Sequence[str], task: str) -> str:
     return "both" if set(kinds) == set(BOTH[task]) else "+".join(sorted(kinds))
 
 
-def _crossed(task: str, oof: list[FloatArray], y: NDArray[Any]) -> FloatArray:
+def _crossed(task: str, oof: list[FloatArray], y: NDArray[Any], class_weight: NDArray[np.float64] | None) -> FloatArray:
     """What a pool predicts for rows that its weights were not learnt on: two halves, each weighed by the other."""
     out = np.empty_like(np.asarray(oof[0], dtype=np.float64))
     halves = np.arange(len(y)) % 2
     for half in (0, 1):
         here, there = np.flatnonzero(halves == half), np.flatnonzero(halves != half)
-        pool = _POOLS[task].fit([p[there] for p in oof], y[there])
+        pool = _pool(task, [p[there] for p in oof], y[there], class_weight)
         out[here] = pool([p[here] for p in oof])
     return out
 

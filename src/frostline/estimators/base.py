@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -13,13 +12,13 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from frostline.backbones import same_model
-from frostline.backbones.written import is_several
 from frostline.candidates import Candidate, union
 from frostline.contracts import Backbone, Layer
 from frostline.embedder import AnyExtractor, Rendered, TextEmbedder, layers_of, remember_columns, text_tags
 from frostline.errors import ArtifactError, UserError, nearest
-from frostline.estimators.arms import Arm, Fitted, candidates_of, learn, needs_backbone, whole_embedder
+from frostline.estimators.arms import Arm, Fitted, learn, needs_backbone
 from frostline.estimators.occlusion import Occlusion, occlude
+from frostline.estimators.reading import candidates_of, settle, whole_embedder
 from frostline.features import Features, PlainTexts
 from frostline.heads import LogPool, SumPool, make_head, reads_layers
 from frostline.reports.model import CandidateScore, FitReport
@@ -126,15 +125,17 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         keys = [*features.keys[:, ::2].T.tolist(), *([list(groups)] if groups is not None else [])]
         embedder = whole_embedder(self.embedder_)
         extractor = embedder.extractor() if needs_backbone(self.features) else PlainTexts()
+        targets = self._targets(y)
         fitted = learn(
             self._task,
             self._candidates(extractor),
             features,
-            self._targets(y),
+            targets,
             group_ids(*keys),
             kinds=self.features,
-            head=self.head,
+            head=self._trained_head(),
             seed=int(self.seed),
+            class_weight=getattr(self, "class_weight_", None),
         )
         self.n_train_ = len(y)
         self.target_: str | None = None  # the column's name, where a job on a table knows it
@@ -254,6 +255,10 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         """Score, against the targets as given, what was predicted for training rows that were held out."""
         raise NotImplementedError
 
+    def _trained_head(self) -> Any:
+        """What is trained: a name, or an estimator with settings that depend on the targets."""
+        return self.head
+
     def _new_head(self) -> Any:
         return make_head(self.head, self._task, self.seed)
 
@@ -289,16 +294,6 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_tags__(self) -> Tags:
         return text_tags(super().__sklearn_tags__())
-
-
-def settle(embedder: TextEmbedder, candidate: Candidate) -> None:
-    """Let an embedder read what was chosen and nothing else; a backbone that was not chosen is forgotten."""
-    if not is_several(embedder.backbone):
-        embedder.set_params(layers=candidate.layers, pooling=candidate.pooling, fusion=candidate.fusion)
-        return
-    layers = {name: [tap.layer for tap in candidate.taps if tap.backbone == name] for name in candidate.backbones}
-    kept = [replace(one, layers=layers[one.name]).plain() for one in embedder.written() if one.name in layers]
-    embedder.set_params(backbone=kept, fusion=candidate.fusion)
 
 
 def missing_rows(y: NDArray[Any]) -> NDArray[np.intp]:

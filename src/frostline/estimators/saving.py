@@ -23,6 +23,7 @@ from frostline.embedder import TextEmbedder, layers_of
 from frostline.errors import ArtifactError, UserError
 from frostline.estimators.arms import Arm, ways_name
 from frostline.estimators.classifier import TextClassifier
+from frostline.estimators.deciding import decision_state, restore_decision
 from frostline.estimators.foreign import dump_foreign, load_foreign
 from frostline.estimators.regressor import TextRegressor
 from frostline.estimators.targets import TargetScale
@@ -44,7 +45,7 @@ _HEADS = (
 _HEAD_FILE = "head.safetensors"
 _KEYS = {
     "format", "files", "kind", "frostline", "params", "embedder", "taps", "backbones", "input", "arms", "pool", "classes",
-    "intervals", "scale", "n_train", "target", "cv_metrics",
+    "intervals", "scale", "n_train", "target", "cv_metrics", "decision",
 }  # fmt: skip
 _RUN_TIME = ("store", "device", "progress", "trust_remote_code")  # of this machine and its user, not of the model
 
@@ -66,7 +67,6 @@ def save_estimator(estimator: TextEstimator, folder: str | Path, report: FitRepo
     """
     learnt, tensors = _pack_learnt(estimator)
     candidate = None if estimator.embedding_ is None else estimator.embedding_.candidate
-    names = getattr(estimator, "feature_names_in_", None)
     classes = getattr(estimator, "classes_", None)
     manifest = {
         "kind": type(estimator).__name__,
@@ -79,16 +79,13 @@ def save_estimator(estimator: TextEstimator, folder: str | Path, report: FitRepo
         "embedder": _embedder_params(estimator.embedder_),
         "taps": [] if candidate is None else [asdict(tap) for tap in candidate.taps],
         "backbones": estimator.backbones_,
-        "input": {
-            "n_features_in": estimator.n_features_in_,
-            "feature_names_in": None if names is None else [str(name) for name in names],
-            "types": estimator.input_types_,
-        },
+        "input": _input(estimator),
         "classes": None if classes is None else _plain_labels(classes),
         **learnt,
         "n_train": estimator.n_train_,
         "target": estimator.target_,
         "cv_metrics": estimator.cv_metrics_,
+        "decision": decision_state(estimator) if isinstance(estimator, TextClassifier) else None,
     }
     report = report or _own_report(estimator)
     name = Path(folder).name
@@ -98,6 +95,15 @@ def save_estimator(estimator: TextEstimator, folder: str | Path, report: FitRepo
         "card.md": to_card(report, name),
     }
     write_folder(folder, manifest, {_HEAD_FILE: tensors}, texts)
+
+
+def _input(estimator: TextEstimator) -> dict[str, Any]:
+    names = getattr(estimator, "feature_names_in_", None)
+    return {
+        "n_features_in": estimator.n_features_in_,
+        "feature_names_in": None if names is None else [str(name) for name in names],
+        "types": estimator.input_types_,
+    }
 
 
 def load(
@@ -197,7 +203,8 @@ def _restore(estimator: TextEstimator, manifest: dict[str, Any]) -> None:
     estimator.embedder_ = clone(estimator.embedder)
     pool = manifest["pool"]
     kind = LogPool if isinstance(estimator, TextClassifier) else SumPool
-    estimator.pool_ = None if pool is None else kind(**{**pool, "weights": np.asarray(pool["weights"])})
+    state: dict[str, Any] = {name: np.array(v) if isinstance(v, list) else v for name, v in (pool or {}).items()}
+    estimator.pool_ = None if pool is None else kind(**state)
     estimator.selection_ = []
     estimator.backbones_ = manifest["backbones"]
     candidate = None if estimator.embedding_ is None else estimator.embedding_.candidate
@@ -214,6 +221,8 @@ def _restore(estimator: TextEstimator, manifest: dict[str, Any]) -> None:
     estimator.embedder_.layers_ = estimator.layers_
     if manifest["classes"] is not None:
         estimator.classes_ = np.array(manifest["classes"]["values"], dtype=manifest["classes"]["dtype"])
+    if isinstance(estimator, TextClassifier):
+        restore_decision(estimator, manifest["decision"])
 
 
 def _embedder_params(embedder: TextEmbedder) -> dict[str, Any]:
@@ -232,7 +241,7 @@ def _plain_layers(layers: Any) -> Any:
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value.tolist() if isinstance(value, np.ndarray) else float(value) for name, value in values.items()}
+    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()}
 
 
 def _plain_labels(classes: NDArray[Any]) -> dict[str, Any]:

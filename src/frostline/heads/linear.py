@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -20,6 +20,7 @@ from frostline.heads._path import StrengthScore, best_strength, check_strengths,
 from frostline.heads._ridge import RidgeFolds
 from frostline.heads._standard import Standardized, blocks, standardize
 from frostline.heads._state import State, class_codes, labels_from_json, labels_to_json
+from frostline.heads._weights import class_weights
 from frostline.splits import Split
 
 __all__ = ["LinearClassifier", "LinearRegressor"]
@@ -94,6 +95,9 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
         Folds on the training rows; stratified, groups never split.
     seed : int, default=0
         Of the folds.
+    class_weight : None, "balanced" or mapping of label to weight, default=None
+        How much rows count: a row of weight 2 is fitted as if it stood there twice. Probabilities are then those of the
+        weighted rows, as scikit-learn's are; :class:`frostline.TextClassifier` turns them back.
 
     Attributes
     ----------
@@ -109,6 +113,16 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
         Out-of-fold probabilities at `strength_`; absent where the rows allow no folds.
     """
 
+    def __init__(
+        self,
+        strengths: str | Iterable[float] = "auto",
+        cv: int = 5,
+        seed: int = 0,
+        class_weight: str | Mapping[Any, float] | None = None,
+    ) -> None:
+        super().__init__(strengths, cv, seed)
+        self.class_weight = class_weight
+
     def fit(self, X: ArrayLike, y: ArrayLike, groups: Sequence[Any] | None = None) -> Self:
         """Choose the strength on folds of the training rows, then fit on all of them.
 
@@ -122,7 +136,7 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
         """
         table, labels = validate_data(self, X, y, dtype=[np.float32, np.float64])
         self.classes_, codes = class_codes(labels)
-        weights = np.full(len(table), 1 / len(table))
+        weights = class_weights(self.class_weight, self.classes_, codes)[codes] / len(table)
         scaled = standardize(table, weights)
         metric = Metric(scaled.Z, weights)
         folds = _folds_or_none(codes, groups, self.cv, self.seed, stratify=True)
@@ -165,7 +179,7 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
         folds = _folds_or_none(codes, groups, self.cv, self.seed, stratify=True)
         if folds is None:
             return None
-        weights = np.full(len(table), 1 / len(table))
+        weights = class_weights(self.class_weight, self.classes_, codes)[codes] / len(table)
         Z = standardize(table, weights).Z.astype(np.float32, copy=False)
         found = self._tune(Z, codes, weights, folds, Metric(Z, weights))
         rows = np.sort(np.concatenate([test for _, test in folds[: found.n_folds]]))

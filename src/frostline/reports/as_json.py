@@ -12,6 +12,7 @@ import numpy as np
 
 from frostline.contracts import EmbedStats, FloatArray, IntArray
 from frostline.errors import ArtifactError, FrostlineError, nearest
+from frostline.reports.classes import class_from, class_json, mistake_from
 from frostline.reports.model import CandidateScore, FitReport, LayerScore
 
 __all__ = ["MAX_SCATTER", "load_report", "thinned", "to_json"]
@@ -24,7 +25,7 @@ _EMBED = (*_COUNTS, "truncated_columns", "backbones")
 _KEYS = (
     *("task", "title", "target", "split", "n_train", "n_test", "metrics", "metrics_std", "metrics_without_overlap"),
     *("baselines", "chosen", *_COUNTS, "overlap", "seconds", "layer_scores", "layer_metric", "candidates"),
-    *("labels", "confusion"),
+    *("labels", "confusion", "classes", "mistakes", "decision"),
     *("truncated_columns", "backbones", "reliability", "scatter", "notes", "created", "version"),
 )
 
@@ -55,6 +56,8 @@ def to_json(report: FitReport) -> dict[str, Any]:
     plain["seconds"] = {"embed": report.embed.seconds} | report.seconds
     plain["layer_scores"] = [{"layer": s.layer, "score": s.score, "std": s.std} for s in report.layer_scores]
     plain["candidates"] = [asdict(candidate) for candidate in report.candidates]
+    plain["classes"] = [class_json(score) for score in report.classes]
+    plain["mistakes"] = [asdict(mistake) for mistake in report.mistakes]
     plain["scatter"] = thinned(report.scatter)
     return {name: _safe(plain[name], name) for name in _KEYS}
 
@@ -108,9 +111,6 @@ def load_report(d: Mapping[str, Any]) -> FitReport:
         raise ArtifactError(f"The report has no {missing[0]!r}; it is cut off, or not a report of Frostline.")
     if d["task"] not in ("classification", "regression"):
         raise ArtifactError(f"The report's task is {d['task']!r}; allowed are 'classification' and 'regression'.")
-    counts: dict[str, Any] = {key: _read(d, key, int) for key in _COUNTS}
-    counts["truncated_columns"] = _read(d, "truncated_columns", lambda v: {name: int(n) for name, n in v.items()})
-    counts["backbones"] = _read(d, "backbones", lambda v: {name: EmbedStats(**own) for name, own in v.items()})
     seconds = _read(d, "seconds", _numbers)
     report = FitReport(
         task=cast(Literal["classification", "regression"], d["task"]),
@@ -128,18 +128,34 @@ def load_report(d: Mapping[str, Any]) -> FitReport:
         metrics_without_overlap=_read(d, "metrics_without_overlap", _maybe_numbers),
         baselines=_read(d, "baselines", lambda v: {name: _numbers(values) for name, values in v.items()}),
         chosen=_read(d, "chosen", dict),
-        embed=EmbedStats(**counts, seconds=seconds.get("embed", 0.0)),
+        embed=_embed(d, seconds.get("embed", 0.0)),
         seconds=seconds,
         layer_scores=_read(d, "layer_scores", _layer_scores),
         candidates=_read(d, "candidates", lambda v: [CandidateScore(**item) for item in v]),
         labels=_read(d, "labels", lambda v: [_text(item) for item in v]),
         confusion=_read(d, "confusion", _counts),
+        **_about_classes(d),
         reliability=_read(d, "reliability", lambda v: [(_number(c), _number(a), int(n)) for c, a, n in v]),
         scatter=_read(d, "scatter", lambda v: {name: _array(values) for name, values in v.items()}),
         notes=_read(d, "notes", lambda v: [_text(item) for item in v]),
     )
     _check_shapes(report)
     return report
+
+
+def _about_classes(d: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "classes": _read(d, "classes", lambda v: [class_from(item) for item in v]),
+        "mistakes": _read(d, "mistakes", lambda v: [mistake_from(item) for item in v]),
+        "decision": _read(d, "decision", dict),
+    }
+
+
+def _embed(d: Mapping[str, Any], seconds: float) -> EmbedStats:
+    counts: dict[str, Any] = {key: _read(d, key, int) for key in _COUNTS}
+    counts["truncated_columns"] = _read(d, "truncated_columns", lambda v: {name: int(n) for name, n in v.items()})
+    counts["backbones"] = _read(d, "backbones", lambda v: {name: EmbedStats(**own) for name, own in v.items()})
+    return EmbedStats(**counts, seconds=seconds)
 
 
 def _check_shapes(report: FitReport) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from frostline.contracts import IntArray
 from frostline.reports import charts, confusion
 from frostline.reports.as_json import thinned
+from frostline.reports.classes import class_rows, confusions, decision_sentences
 from frostline.reports.markup import Markup, element
 from frostline.reports.model import FitReport
 from frostline.reports.page import document
@@ -66,7 +67,8 @@ def to_html(report: FitReport) -> str:
         element("p", data_sentence(report), class_="lead"),
         _verdict(report),
     )
-    sections = [_scores(report), *_plots(report), _layers(report), _choice(report), _facts(report), _notes(report)]
+    learned = (*_plots(report), _layers(report), _choice(report))
+    sections = [_scores(report), _decision(report), *learned, _facts(report), _notes(report)]
     end = element("footer", " · ".join(filter(None, (f"Frostline {report.version}".strip(), when(report.created)))))
     return document(f"{title} – Frostline report", top, *sections, end)
 
@@ -126,11 +128,11 @@ def _score(metric: Metric, row: ScoreRow, best: str | None) -> Markup:
 def _plots(report: FitReport) -> list[Markup]:
     parts = [_scatter(report)] if report.scatter else []
     if report.confusion is not None and report.labels:
-        parts.append(_confusion(report.labels, report.confusion))
+        parts.append(_confusion(report, report.labels, report.confusion))
     return parts + ([_reliability(report)] if report.reliability else [])
 
 
-def _confusion(labels: list[str], counts: IntArray) -> Markup:
+def _confusion(report: FitReport, labels: list[str], counts: IntArray) -> Markup:
     shown = confusion.shown_classes(labels, counts)
     caption = "Counts of test rows; the stronger the color, the larger the share of the true class."
     caption += " Blank cells are 0." if (shown.counts == 0).any() else ""
@@ -144,13 +146,30 @@ def _confusion(labels: list[str], counts: IntArray) -> Markup:
         n_pairs = int((counts > 0).sum() - (counts.diagonal() > 0).sum())
         title = f"Most frequent confusions ({len(top)} of {n_pairs:,} pairs)"
         parts.append(_table(title, ("true", "predicted as", "rows", "of true class"), rows, "pairs"))
-    lines = [
-        (name, *(show(metric_named("macro_f1"), v) for v in scores[:3]), f"{scores[3]:,}")
-        for name, scores in zip(labels, confusion.class_scores(counts), strict=True)
+    return _section("Which classes are taken for which", *parts, *_mistakes(report), *_per_class(report))
+
+
+def _mistakes(report: FitReport) -> Iterator[Markup]:
+    rows = [
+        (f"{pair.true} as {pair.predicted}", show(metric_named("accuracy"), m.confidence), m.text)
+        for pair, mistakes in confusions(report)
+        for m in mistakes
     ]
-    title = f"Score of each class ({len(labels)})"
-    per_class = _details(title, _table(title, ("class", "precision", "recall", "F1", "rows"), lines))
-    return _section("Which classes are taken for which", *parts, per_class)
+    if rows:
+        title = f"The most confident mistakes ({len(rows)})"
+        yield _details(title, _table(title, ("true as predicted", "confidence", "what was read"), rows, "texts"))
+
+
+def _per_class(report: FitReport) -> Iterator[Markup]:
+    if report.classes:
+        title = f"Score of each class ({len(report.classes)}, the worst first; 95 % intervals)"
+        header = ("class", "precision", "recall", "F1", "test rows", "training rows")
+        yield _details(title, _table(title, header, class_rows(report)))
+
+
+def _decision(report: FitReport) -> Markup:
+    sentences = list(decision_sentences(report))
+    return _section("How labels are decided", *(element("p", text) for text in sentences)) if sentences else Markup()
 
 
 def _reliability(report: FitReport) -> Markup:
