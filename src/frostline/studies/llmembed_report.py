@@ -48,11 +48,10 @@ class _Results:
     """Tallies by set, backbones, arm and number of labels."""
 
     def __init__(self, outcomes: Sequence[Outcome]) -> None:
-        self._found: dict[tuple[Any, ...], Tally] = {}
-        for wanted in {_place(outcome) for outcome in outcomes}:
-            own = [outcome for outcome in outcomes if _place(outcome) == wanted]
-            for tally in tallies(own).values():
-                self._found[wanted] = tally
+        by_place: dict[tuple[Any, ...], list[Outcome]] = {}
+        for outcome in outcomes:
+            by_place.setdefault(_place(outcome), []).append(outcome)
+        self._found = {place: tally for place, own in by_place.items() for tally in tallies(own).values()}
 
     def __call__(self, data: StudySet, backbones: Sequence[str], arm: Arm | PromptArm, n_few: int = 0) -> Tally | None:
         named = tuple(backbones) if isinstance(arm, PromptArm) or arm.kind in ("vectors", "auto") else ()

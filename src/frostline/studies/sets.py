@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -83,7 +84,7 @@ class StudySet:
     n_overlap: int = 0
     n_given: tuple[int, int] = field(default=(0, 0))
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
         """16 hexadecimal digits: of all texts and labels."""
         parts = [[part.texts, part.labels.tolist()] for part in (self.train, self.test)]
