@@ -14,27 +14,34 @@ from typing import TYPE_CHECKING, Any
 from frostline._version import __version__ as __version__
 
 _HOME = {
+    "AdaptJob": "frostline.engines",
+    "AdaptOptions": "frostline.elm",
     "ArtifactError": "frostline.errors",
     "CAV": "frostline.concepts",
+    "ELM": "frostline.elm",
     "EmbedOptions": "frostline.engines",
     "FitOptions": "frostline.engines",
     "FrostlineError": "frostline.errors",
     "InputOptions": "frostline.engines",
     "MissingExtraError": "frostline.errors",
+    "Selection": "frostline.engines",
     "Store": "frostline.store",
     "StoreError": "frostline.errors",
     "TextClassifier": "frostline.estimators",
     "TextEmbedder": "frostline.embedder",
     "TextRegressor": "frostline.estimators",
     "UserError": "frostline.errors",
+    "adapt_table": "frostline.engines",
     "doctor": "frostline.engines",
     "embed_table": "frostline.engines",
     "evaluate_table": "frostline.engines",
+    "explain_table": "frostline.engines",
     "fit_table": "frostline.engines",
+    "forecast_adapt": "frostline.engines",
     "forecast_embed": "frostline.engines",
     "forecast_fit": "frostline.engines",
     "forecast_predict": "frostline.engines",
-    "load": "frostline.estimators",
+    "load": "frostline.engines",
     "metrics": "frostline.numerics",
     "predict_table": "frostline.engines",
     "sweep": "frostline.engines",
@@ -57,17 +64,25 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from frostline.concepts import CAV as CAV
+    from frostline.elm import ELM as ELM
+    from frostline.elm import AdaptOptions as AdaptOptions
     from frostline.embedder import TextEmbedder as TextEmbedder
+    from frostline.engines import AdaptJob as AdaptJob
     from frostline.engines import EmbedOptions as EmbedOptions
     from frostline.engines import FitOptions as FitOptions
     from frostline.engines import InputOptions as InputOptions
+    from frostline.engines import Selection as Selection
+    from frostline.engines import adapt_table as adapt_table
     from frostline.engines import doctor as doctor
     from frostline.engines import embed_table as embed_table
     from frostline.engines import evaluate_table as evaluate_table
+    from frostline.engines import explain_table as explain_table
     from frostline.engines import fit_table as fit_table
+    from frostline.engines import forecast_adapt as forecast_adapt
     from frostline.engines import forecast_embed as forecast_embed
     from frostline.engines import forecast_fit as forecast_fit
     from frostline.engines import forecast_predict as forecast_predict
+    from frostline.engines import load as load
     from frostline.engines import predict_table as predict_table
     from frostline.engines import sweep as sweep
     from frostline.errors import ArtifactError as ArtifactError
@@ -77,6 +92,5 @@ if TYPE_CHECKING:
     from frostline.errors import UserError as UserError
     from frostline.estimators import TextClassifier as TextClassifier
     from frostline.estimators import TextRegressor as TextRegressor
-    from frostline.estimators import load as load
     from frostline.numerics import metrics as metrics
     from frostline.store import Store as Store
