@@ -18,11 +18,13 @@ _HOME = {
     "AdaptOptions": "frostline.elm",
     "ArtifactError": "frostline.errors",
     "CAV": "frostline.concepts",
+    "Decision": "frostline.decisions",
     "ELM": "frostline.elm",
     "EmbedOptions": "frostline.engines",
     "FitOptions": "frostline.engines",
     "FrostlineError": "frostline.errors",
     "InputOptions": "frostline.engines",
+    "LlmembedOptions": "frostline.studies.llmembed",
     "MissingExtraError": "frostline.errors",
     "Selection": "frostline.engines",
     "Store": "frostline.store",
@@ -32,6 +34,8 @@ _HOME = {
     "TextRegressor": "frostline.estimators",
     "UserError": "frostline.errors",
     "adapt_table": "frostline.engines",
+    "behavioral_space": "frostline.spaces",
+    "behavioral_table": "frostline.engines",
     "doctor": "frostline.engines",
     "embed_table": "frostline.engines",
     "evaluate_table": "frostline.engines",
@@ -41,9 +45,12 @@ _HOME = {
     "forecast_embed": "frostline.engines",
     "forecast_fit": "frostline.engines",
     "forecast_predict": "frostline.engines",
+    "graph_space": "frostline.spaces",
+    "graph_table": "frostline.engines",
     "load": "frostline.engines",
     "metrics": "frostline.numerics",
     "predict_table": "frostline.engines",
+    "study_llmembed": "frostline.studies.llmembed",
     "sweep": "frostline.engines",
 }
 
@@ -64,6 +71,7 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from frostline.concepts import CAV as CAV
+    from frostline.decisions import Decision as Decision
     from frostline.elm import ELM as ELM
     from frostline.elm import AdaptOptions as AdaptOptions
     from frostline.embedder import TextEmbedder as TextEmbedder
@@ -73,6 +81,7 @@ if TYPE_CHECKING:
     from frostline.engines import InputOptions as InputOptions
     from frostline.engines import Selection as Selection
     from frostline.engines import adapt_table as adapt_table
+    from frostline.engines import behavioral_table as behavioral_table
     from frostline.engines import doctor as doctor
     from frostline.engines import embed_table as embed_table
     from frostline.engines import evaluate_table as evaluate_table
@@ -82,6 +91,7 @@ if TYPE_CHECKING:
     from frostline.engines import forecast_embed as forecast_embed
     from frostline.engines import forecast_fit as forecast_fit
     from frostline.engines import forecast_predict as forecast_predict
+    from frostline.engines import graph_table as graph_table
     from frostline.engines import load as load
     from frostline.engines import predict_table as predict_table
     from frostline.engines import sweep as sweep
@@ -93,4 +103,8 @@ if TYPE_CHECKING:
     from frostline.estimators import TextClassifier as TextClassifier
     from frostline.estimators import TextRegressor as TextRegressor
     from frostline.numerics import metrics as metrics
+    from frostline.spaces import behavioral_space as behavioral_space
+    from frostline.spaces import graph_space as graph_space
     from frostline.store import Store as Store
+    from frostline.studies.llmembed import LlmembedOptions as LlmembedOptions
+    from frostline.studies.llmembed import study_llmembed as study_llmembed

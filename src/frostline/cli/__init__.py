@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import typer
 
-from frostline.cli import apply, embed, explain, fit, health, store, sweep
+from frostline.cli import apply, embed, explain, fit, health, space, store, study, sweep
 from frostline.errors import FrostlineError
 
 __all__ = ["app", "main"]
@@ -34,6 +34,8 @@ app.command("sweep")(sweep.sweep)
 app.command("embed")(embed.embed)
 app.command("adapt")(explain.adapt)
 app.command("explain")(explain.explain)
+app.add_typer(space.app, name="space")
+app.add_typer(study.app, name="study")
 app.add_typer(store.app, name="store")
 app.command("doctor")(health.doctor)
 

@@ -8,6 +8,7 @@ from frostline.engines.fit import FitResult, fit_table, forecast_fit
 from frostline.engines.health import doctor
 from frostline.engines.loading import load
 from frostline.engines.options import EmbedOptions, FitOptions, InputOptions
+from frostline.engines.space import behavioral_table, graph_table
 
 __all__ = [
     "AdaptJob",
@@ -17,6 +18,7 @@ __all__ = [
     "InputOptions",
     "Selection",
     "adapt_table",
+    "behavioral_table",
     "doctor",
     "embed_table",
     "evaluate_table",
@@ -26,6 +28,7 @@ __all__ = [
     "forecast_embed",
     "forecast_fit",
     "forecast_predict",
+    "graph_table",
     "load",
     "predict_table",
     "sweep",

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from frostline.decisions import Decision
+
 __all__ = ["EmbedOptions", "FitOptions", "InputOptions"]
 
 
@@ -87,10 +89,17 @@ class FitOptions:
         Column whose values are never split between training and test.
     task : {"auto", "classification", "regression"}, default="auto"
     head : str or estimator, default="auto"
-    features : {"auto", "embedding", "tfidf", "both"}, default="auto"
+    features : {"auto", "embedding", "tfidf", "raw", "both"}, default="auto"
     seed : int, default=0
     on_overlap : {"report", "error"}, default="report"
         What happens when rows of the test file also stand in the training file.
+    target_transform : str, default="auto"
+        As for :class:`frostline.TextRegressor`; for numbers only.
+    class_weight : None, "balanced" or mapping of label to weight, default=None
+    decision : Decision, default=None
+        Costs, a threshold, or a precision below which no answer is given.
+    show_texts : bool, default=True
+        Whether the report quotes the beginning of test rows that were predicted wrongly.
     """
 
     target: str
@@ -104,3 +113,7 @@ class FitOptions:
     features: str = "auto"
     seed: int = 0
     on_overlap: str = "report"
+    target_transform: str = "auto"
+    class_weight: Any = None
+    decision: Decision | None = None
+    show_texts: bool = True

@@ -1,32 +1,46 @@
-"""The parts of a fitted predictor: a head on the backbone's vectors, a head on the text itself, and how they are joined."""
+"""The parts of a fitted predictor, each a head and what it reads, and how they are joined.
+
+Three kinds: the backbone's vectors, the words of the rendered rows, the table's own columns. The predictions of each for
+training rows that it was not trained on decide which are kept, and with which weights.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from frostline.baselines import SMALL_TABLE, RawColumns, boosting
 from frostline.contracts import FloatArray
 from frostline.embedder import TextEmbedder
 from frostline.errors import UserError
+from frostline.estimators.joining import BOTH, join
 from frostline.extraction import Extractor
 from frostline.features import Features
-from frostline.heads import LogPool, SumPool, TfidfClassifier, TfidfRegressor, held_out
-from frostline.numerics.metrics import mean_and_error
+from frostline.heads import (
+    ColumnsRegressor,
+    KernelRegressor,
+    LogPool,
+    SumPool,
+    TfidfClassifier,
+    TfidfRegressor,
+    held_out,
+)
 from frostline.reports.model import CandidateScore
-from frostline.selection import FEW_ROWS, Candidate, candidates, row_hits, row_losses, select
+from frostline.selection import Candidate, candidates, select
 
-__all__ = ["Arm", "Fitted", "candidates_of", "learn", "whole_embedder"]
+__all__ = ["Arm", "Fitted", "candidates_of", "learn", "needs_backbone", "own_thread", "whole_embedder"]
 
-MARGIN = 0.01
-"""Share of the loss by which words alone may be worse, its error included, for the backbone to be left out."""
+KERNEL_ROWS = 10_000
+"""With more rows no kernel is tried beside ridge and trees: it would take minutes, and trees do as well."""
 
 TFIDF_HEADS: dict[str, Any] = {"classification": TfidfClassifier, "regression": TfidfRegressor}
-_POOLS: dict[str, Any] = {"classification": LogPool, "regression": SumPool}
 
 
 @dataclass(frozen=True)
@@ -35,20 +49,30 @@ class Arm:
 
     Attributes
     ----------
-    kind : {"embedding", "tfidf"}
+    kind : {"embedding", "tfidf", "raw"}
     head : estimator
     candidate : Candidate or None
         How an embedding is read.
+    encoder : RawColumns or None
+        How the table's columns become numbers.
     """
 
     kind: str
     head: Any
     candidate: Candidate | None = None
+    encoder: RawColumns | None = None
+
+    def inputs(self, features: Features) -> Any:
+        """What the head reads of rows."""
+        if self.candidate is not None:
+            return self.candidate.features(features)
+        return features.texts if self.encoder is None else self.encoder.transform(features.table)
 
     def predict(self, features: Features, *, proba: bool) -> FloatArray:
         """Class probabilities, or class numbers or numbers."""
-        inputs = features.texts if self.candidate is None else self.candidate.features(features)
-        return np.asarray(self.head.predict_proba(inputs) if proba else self.head.predict(inputs))
+        inputs = self.inputs(features)
+        with own_thread(inputs):
+            return np.asarray(self.head.predict_proba(inputs) if proba else self.head.predict(inputs))
 
 
 @dataclass(frozen=True)
@@ -71,6 +95,21 @@ class Fitted:
     table: list[CandidateScore]
     rows: NDArray[np.intp]
     oof: FloatArray
+
+
+def _kinds_of(features: str, task: str, n_columns: int) -> tuple[str, ...]:
+    """The kinds of arm that ``features=`` asks for, of a table with so many columns (0: none is known)."""
+    if features == "both":
+        return BOTH[task]
+    if features != "auto":
+        return (features,)
+    raw = n_columns > (0 if task == "regression" else 1)
+    return ("embedding", "tfidf", *(("raw",) if raw else ()))
+
+
+def needs_backbone(features: str) -> bool:
+    """Whether a fit with ``features=`` runs the backbone."""
+    return features not in ("tfidf", "raw")
 
 
 def whole_embedder(embedder: TextEmbedder) -> TextEmbedder:
@@ -102,6 +141,7 @@ def learn(
     head: Any,
     n_layers: int,
     seed: int,
+    class_weight: NDArray[np.float64] | None = None,
 ) -> Fitted:
     """Train the arms that `kinds` asks for, and join them.
 
@@ -109,123 +149,100 @@ def learn(
     ----------
     task : {"classification", "regression"}
     found : sequence of Candidate
-        Empty with ``kinds="tfidf"``.
+        Empty where no backbone is read.
     features : Features
     y : array of shape (n,)
         Class numbers or numbers.
     groups : int array of shape (n,)
-    kinds : {"embedding", "tfidf", "both", "auto"}
+    kinds : {"embedding", "tfidf", "raw", "both", "auto"}
     head : str or estimator
+        Trained under the class weights already, where there are any.
     n_layers, seed : int
+    class_weight : array of shape (n_classes,), optional
+        How much rows of each class count in training. Probabilities are led back to the classes' true frequencies.
 
     Raises
     ------
     UserError
-        ``"both"`` with a head whose predictions cannot be weighed against others.
+        ``"both"`` with a head whose predictions cannot be weighed against others, or columns where no table is known.
     """
-    arms, table = [], []
-    if kinds != "tfidf":
-        chosen = select(found, features, y, groups, task=task, head=head, n_layers=n_layers, seed=seed)
-        arms.append(Arm("embedding", chosen.head, chosen.candidate))
-        table = chosen.table
-    if kinds != "embedding" and (kinds == "tfidf" or any(features.texts)):
-        arms.append(Arm("tfidf", TFIDF_HEADS[task](seed=seed).fit(features.texts, y, list(groups))))
+    arms: list[Arm] = []
+    table: list[CandidateScore] = []
+    weights = {} if class_weight is None else {"class_weight": dict(enumerate(class_weight.tolist()))}
+    for kind in _kinds_of(kinds, task, 0 if features.table is None else features.table.num_columns):
+        if kind == "embedding":
+            chosen = select(found, features, y, groups, task=task, head=head, n_layers=n_layers, seed=seed)
+            arms.append(Arm(kind, chosen.head, chosen.candidate))
+            table = chosen.table
+            if _is_smooth(task, y) and kinds != "embedding" and head == "auto":
+                vectors = chosen.candidate.features(features)
+                arms.append(Arm(kind, KernelRegressor(seed=seed).fit(vectors, y, list(groups)), chosen.candidate))
+        elif kind == "raw":
+            arms += _fit_raw(task, features, y, groups, seed, weights)
+        elif kinds == "tfidf" or any(features.texts):
+            words = TFIDF_HEADS[task](seed=seed).set_params(**weights)
+            arms.append(Arm(kind, words.fit(features.texts, y, list(groups))))
     parts = [_held_out(arm, features, y, groups, task, seed) for arm in arms]
-    if len(arms) == 1 or not all(len(rows) for rows, _ in parts):
-        if kinds == "both" and len(arms) == 2:
-            raise UserError(
-                "The head's predictions cannot be weighed against those of words: "
-                "it gives no probabilities, or there are too few rows to hold any out.",
-                hint="use features='embedding', or head='linear'",
-            )
-        return _alone(task, arms[0], table, *parts[0], y)
-    rows = parts[0][0]
-    return _joined(task, arms, table, rows, [parts[0][1], parts[1][1][rows]], y[rows], kinds)
+    if all(len(rows) for rows, _ in parts) and (len(arms) > 1 or task == "classification"):
+        joined = join(task, [arm.kind for arm in arms], parts, y, choose=kinds == "auto", class_weight=class_weight)
+        return Fitted([arms[i] for i in joined.arms], joined.pool, table + joined.seen, joined.rows, joined.oof)
+    if kinds == "both":
+        raise UserError(
+            f"The head's predictions cannot be weighed against those of {'words' if task == 'classification' else 'columns'}: "
+            "it gives no probabilities, or there are too few rows to hold any out.",
+            hint="use features='embedding', or head='linear'",
+        )
+    pool = None
+    if class_weight is not None and hasattr(arms[0].head, "predict_proba"):
+        pool = LogPool(np.ones(1), -np.log(class_weight))
+    return Fitted(arms[:1], pool, table, *parts[0])
+
+
+def _is_smooth(task: str, y: NDArray[Any]) -> bool:
+    """Whether kernels are worth a try: for numbers, where there are not so many rows that trees do as well."""
+    return task == "regression" and len(y) <= KERNEL_ROWS
+
+
+def _fit_raw(
+    task: str, features: Features, y: NDArray[Any], groups: NDArray[Any], seed: int, weights: dict[str, Any]
+) -> list[Arm]:
+    """Boosted trees on the table's own columns; of numbers from few rows a kernel regression beside them.
+
+    Raises
+    ------
+    UserError
+        The rows come without a table.
+    """
+    if features.table is None:
+        raise UserError(
+            "These features hold no table, so there are no columns to learn on.", hint="features='embedding'"
+        )
+    encoder = RawColumns(seed=seed).fit(features.table)
+    X = encoder.transform(features.table)
+    with own_thread(X):
+        trees = boosting("classification" if task == "classification" else "regression", y, encoder.categorical_, seed)
+        arms = [Arm("raw", trees.set_params(**weights).fit(X, y), encoder=encoder)]
+    if _is_smooth(task, y):
+        smooth = ColumnsRegressor(encoder.categorical_, seed=seed).fit(X, y, list(groups))
+        arms.append(Arm("raw", smooth, encoder=encoder))
+    return arms
+
+
+def own_thread(inputs: Any) -> Any:
+    """Trees of a small table grow and answer on one thread, see :data:`frostline.baselines.SMALL_TABLE`."""
+    small = isinstance(inputs, np.ndarray) and inputs.size < SMALL_TABLE
+    return threadpool_limits(1 if small else None, user_api="openmp")
 
 
 def _held_out(
     arm: Arm, features: Features, y: NDArray[Any], groups: NDArray[Any], task: str, seed: int
 ) -> tuple[NDArray[np.intp], FloatArray]:
-    if arm.candidate is None:
+    if arm.kind == "tfidf":
         found = getattr(arm.head, "oof_proba_" if task == "classification" else "oof_pred_", None)
         return (np.arange(len(y)), found) if found is not None else (np.empty(0, dtype=np.intp), np.empty(0))
     if task == "classification" and not hasattr(arm.head, "predict_proba"):
         return np.empty(0, dtype=np.intp), np.empty(0)
-    every = task == "regression"  # intervals need the errors of all rows
-    return held_out(arm.head, arm.candidate.features(features), y, groups, task, seed, every=every)
-
-
-def _alone(
-    task: str, arm: Arm, table: list[CandidateScore], rows: NDArray[np.intp], oof: FloatArray, y: NDArray[Any]
-) -> Fitted:
-    """One arm: class probabilities are calibrated by one slope, numbers are left as they are."""
-    if task == "regression" or not len(rows):
-        return Fitted([arm], None, table, rows, oof)
-    pool = LogPool.fit([oof], y[rows])
-    return Fitted([arm], pool, table, rows, pool([oof]))
-
-
-def _joined(
-    task: str,
-    arms: list[Arm],
-    table: list[CandidateScore],
-    rows: NDArray[np.intp],
-    oof: list[FloatArray],
-    y: NDArray[Any],
-    kinds: str,
-) -> Fitted:
-    """Weigh two arms, each alone and both, and keep what pays."""
-    ways = {"tfidf": [1], "embedding": [0], "both": [0, 1]}
-    held = {name: _crossed(task, [oof[i] for i in own], y) for name, own in ways.items()}
-    losses = {name: row_losses(task, predicted, y) for name, predicted in held.items()}
-    # New rows bring words that none of a few rows had, so words count only where there are many.
-    name = "both" if kinds == "both" else _cheapest(losses) if len(y) >= FEW_ROWS else "embedding"
-    best = min(losses, key=lambda way: float(losses[way].mean()))
-    scores = [_score(task, way, held[way], y, losses, best, way == name) for way in ways]
-    own = ways[name]
-    pool = _POOLS[task].fit([oof[i] for i in own], y)
-    return Fitted([arms[i] for i in own], pool, table + scores, rows, held[name])
-
-
-def _crossed(task: str, oof: list[FloatArray], y: NDArray[Any]) -> FloatArray:
-    """What a pool predicts for rows that its weights were not learnt on: two halves, each weighed by the other."""
-    out = np.empty_like(np.asarray(oof[0], dtype=np.float64))
-    halves = np.arange(len(y)) % 2
-    for half in (0, 1):
-        here, there = np.flatnonzero(halves == half), np.flatnonzero(halves != half)
-        pool = _POOLS[task].fit([p[there] for p in oof], y[there])
-        out[here] = pool([p[here] for p in oof])
-    return out
-
-
-def _cheapest(losses: dict[str, FloatArray]) -> str:
-    """Words alone where they are as good, else the backbone alone where both are not clearly better, else both."""
-    best = min(losses.values(), key=lambda loss: float(loss.mean()))
-
-    mean, error = mean_and_error(losses["tfidf"] - best)
-    if mean + error <= MARGIN * float(best.mean()):
-        return "tfidf"
-    mean, error = mean_and_error(losses["embedding"] - best)
-    return "embedding" if mean <= error else "both"
-
-
-def _score(
-    task: str,
-    way: str,
-    predicted: FloatArray,
-    y: NDArray[Any],
-    losses: dict[str, FloatArray],
-    best: str,
-    chosen: bool,
-) -> CandidateScore:
-    score, std = mean_and_error(row_hits(task, predicted, y))
-    behind, behind_std = mean_and_error(losses[way] - losses[best])
-    return CandidateScore(
-        f"features {way}",
-        score=score,
-        std=std,
-        loss=float(losses[way].mean()),
-        behind=behind,
-        behind_std=behind_std,
-        note="chosen" if chosen else "",
-    )
+    every = task == "regression" or arm.kind == "raw"  # intervals need the errors of all rows
+    inputs = arm.inputs(features)
+    with own_thread(inputs) if arm.kind == "raw" else nullcontext():
+        return held_out(arm.head, inputs, y, groups, task, seed, every=every)

@@ -1,4 +1,4 @@
-"""Scores of predictions, with their calibration and uncertainty; arrays in, plain Python numbers out."""
+"""Scores of predictions, with their calibration and uncertainty, and smoothness; arrays in, plain Python numbers out."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from frostline.errors import UserError
+from frostline.numerics.smoothness import nlfd, smoothness_gap, table_smoothness_gap
 
 __all__ = [
     "bootstrap_ci",
     "classification_metrics",
     "confusion",
     "expected_calibration_error",
+    "kendall_tau",
+    "nlfd",
     "paired_difference",
     "regression_metrics",
     "reliability_bins",
+    "smoothness_gap",
+    "table_smoothness_gap",
 ]
 
 Floats = NDArray[np.float64]
@@ -26,8 +31,10 @@ SMALLEST_PROBABILITY = 1e-15
 """What the logarithmic loss takes for smaller probabilities, so that one row costs at most 34.5 nats."""
 
 
-def classification_metrics(y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike) -> dict[str, float]:
-    """Score class probabilities; the predicted class is the most probable one.
+def classification_metrics(
+    y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike, y_pred: ArrayLike | None = None
+) -> dict[str, float]:
+    """Score class probabilities, and the classes that were predicted from them.
 
     A true label that is not among `classes` cannot be predicted: it counts as an error in ``accuracy``, as a class
     with F1 0 in ``macro_f1``, and with probability :data:`SMALLEST_PROBABILITY` in ``log_loss``.
@@ -40,12 +47,14 @@ def classification_metrics(y_true: ArrayLike, proba: ArrayLike, classes: ArrayLi
         Probabilities, a column for each entry of `classes`.
     classes : array of shape (n_classes,)
         Labels that can be predicted.
+    y_pred : array of shape (n,), optional
+        Predicted labels; default: the most probable ones.
 
     Returns
     -------
     dict
         ``accuracy``; ``macro_f1``, the mean F1 of the labels that are true or predicted for some row; ``log_loss`` in
-        nats; ``ece``, see :func:`expected_calibration_error`.
+        nats; ``ece`` of the most probable label, see :func:`expected_calibration_error`.
 
     Raises
     ------
@@ -63,14 +72,16 @@ def classification_metrics(y_true: ArrayLike, proba: ArrayLike, classes: ArrayLi
         raise UserError("Probabilities are numbers from 0 to 1; got others.")
     number = {label: i for i, label in enumerate(known)}
     true = np.array([number.setdefault(label, len(number)) for label in labels])
-    predicted = p.argmax(axis=1)
-    correct = predicted == true
+    top = p.argmax(axis=1)
+    predicted = top if y_pred is None else np.array([number.setdefault(v, len(number)) for v in _items(y_pred)])
+    if len(predicted) != len(true):
+        raise UserError(f"True and predicted labels must be equally many; got {len(true)} and {len(predicted)}.")
     p_true = np.where(true < len(known), np.take_along_axis(p, np.minimum(true, len(known) - 1)[:, None], 1)[:, 0], 0.0)
     return {
-        "accuracy": float(correct.mean()),
+        "accuracy": float((predicted == true).mean()),
         "macro_f1": _macro_f1(true, predicted),
         "log_loss": float(-np.log(np.clip(p_true, SMALLEST_PROBABILITY, 1.0)).mean()),
-        "ece": expected_calibration_error(p.max(axis=1), correct),
+        "ece": expected_calibration_error(p.max(axis=1), top == true),
     }
 
 
@@ -225,6 +236,26 @@ def regression_metrics(
     targets = zip(*(c.reshape(len(c), -1).T for c in columns), strict=True)
     scores = [_score_target(*target) for target in targets]
     return {name: float(np.mean([score[name] for score in scores])) for name in scores[0]}
+
+
+def kendall_tau(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+    """How far predictions rank rows as the truth does: Kendall's tau-b.
+
+    Parameters
+    ----------
+    y_true, y_pred : arrays of shape (n,)
+
+    Returns
+    -------
+    float
+        From -1 to 1; 0 where either is constant.
+
+    Raises
+    ------
+    UserError
+        No row, different shapes, or a value that is not finite.
+    """
+    return regression_metrics(y_true, y_pred)["kendall_tau"]
 
 
 def bootstrap_ci(

@@ -8,6 +8,7 @@ from frostline.tables.columns import has_json_cells, pick_columns
 from frostline.tables.conform import conform
 from frostline.tables.frames import to_rows
 from frostline.tables.load_vectors import VectorTable, check_vectors, read_vectors
+from frostline.tables.nested import Opened
 from frostline.tables.read import iter_tables, read_table
 from frostline.tables.render import count_cuts, render_rows
 from frostline.tables.vectors import VECTOR_ENDINGS, vector_writer, write_vectors
@@ -16,6 +17,7 @@ from frostline.tables.write import PREDICTION_ENDINGS, check_output, prediction_
 __all__ = [
     "PREDICTION_ENDINGS",
     "VECTOR_ENDINGS",
+    "Opened",
     "VectorTable",
     "check_output",
     "check_vectors",
