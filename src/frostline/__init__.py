@@ -29,6 +29,8 @@ _HOME = {
     "TextEmbedder": "frostline.embedder",
     "TextRegressor": "frostline.estimators",
     "UserError": "frostline.errors",
+    "behavioral_space": "frostline.spaces",
+    "behavioral_table": "frostline.engines",
     "doctor": "frostline.engines",
     "embed_table": "frostline.engines",
     "evaluate_table": "frostline.engines",
@@ -36,6 +38,8 @@ _HOME = {
     "forecast_embed": "frostline.engines",
     "forecast_fit": "frostline.engines",
     "forecast_predict": "frostline.engines",
+    "graph_space": "frostline.spaces",
+    "graph_table": "frostline.engines",
     "load": "frostline.estimators",
     "metrics": "frostline.numerics",
     "predict_table": "frostline.engines",
@@ -65,6 +69,7 @@ if TYPE_CHECKING:
     from frostline.engines import EmbedOptions as EmbedOptions
     from frostline.engines import FitOptions as FitOptions
     from frostline.engines import InputOptions as InputOptions
+    from frostline.engines import behavioral_table as behavioral_table
     from frostline.engines import doctor as doctor
     from frostline.engines import embed_table as embed_table
     from frostline.engines import evaluate_table as evaluate_table
@@ -72,6 +77,7 @@ if TYPE_CHECKING:
     from frostline.engines import forecast_embed as forecast_embed
     from frostline.engines import forecast_fit as forecast_fit
     from frostline.engines import forecast_predict as forecast_predict
+    from frostline.engines import graph_table as graph_table
     from frostline.engines import predict_table as predict_table
     from frostline.engines import sweep as sweep
     from frostline.errors import ArtifactError as ArtifactError
@@ -83,6 +89,8 @@ if TYPE_CHECKING:
     from frostline.estimators import TextRegressor as TextRegressor
     from frostline.estimators import load as load
     from frostline.numerics import metrics as metrics
+    from frostline.spaces import behavioral_space as behavioral_space
+    from frostline.spaces import graph_space as graph_space
     from frostline.store import Store as Store
     from frostline.studies.llmembed import LlmembedOptions as LlmembedOptions
     from frostline.studies.llmembed import study_llmembed as study_llmembed

@@ -6,12 +6,14 @@ from frostline.engines.embed import embed_table, forecast_embed
 from frostline.engines.fit import FitResult, fit_table, forecast_fit
 from frostline.engines.health import doctor
 from frostline.engines.options import EmbedOptions, FitOptions, InputOptions
+from frostline.engines.space import behavioral_table, graph_table
 
 __all__ = [
     "EmbedOptions",
     "FitOptions",
     "FitResult",
     "InputOptions",
+    "behavioral_table",
     "doctor",
     "embed_table",
     "evaluate_table",
@@ -19,6 +21,7 @@ __all__ = [
     "forecast_embed",
     "forecast_fit",
     "forecast_predict",
+    "graph_table",
     "predict_table",
     "sweep",
 ]
