@@ -24,7 +24,9 @@ def fit(
         str | None, typer.Option("--group", metavar="C", help="Values of this column are never split.")
     ] = None,
     task: Annotated[str, typer.Option("--task", metavar="T", help="auto, classification, regression.")] = "auto",
-    head: Annotated[str, typer.Option("--head", metavar="H", help="auto, linear, mlp, cooccurrence.")] = "auto",
+    head: Annotated[
+        str, typer.Option("--head", metavar="H", help="auto, linear, mlp, kernel, boosting, cooccurrence.")
+    ] = "auto",
     features: Annotated[
         str, typer.Option("--features", metavar="F", help="auto, embedding, tfidf or raw (no backbone), both.")
     ] = "auto",
