@@ -37,6 +37,10 @@ class Rendered:
     template: str | None = None
     number_format: str = "plain"
 
+    def take(self, rows: NDArray[np.intp]) -> Rendered:
+        """Some of the rows."""
+        return replace(self, table=self.table.take(rows), texts=[self.texts[row] for row in rows])
+
     def cut_columns(self, found: Features | Forecast) -> dict[str, int]:
         """Count for each column the rows in which the end of the window cut its text, wholly or partly."""
         rows = np.flatnonzero(found.truncated)

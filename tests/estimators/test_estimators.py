@@ -128,7 +128,7 @@ def test_classifier_saved_and_loaded_gives_the_same_numbers(embedder, tmp_path, 
     again = load(tmp_path / "m", store=embedder.store, progress=False)
     np.testing.assert_array_equal(again.predict_proba(texts), clf.predict_proba(texts))
     assert sorted(p.name for p in (tmp_path / "m").iterdir()) == [
-        "card.md", "frostline.json", "head.safetensors", "report.html", "report.json",
+        "card.md", "frostline.json", "head.safetensors", "report.html", "report.json", "rows.safetensors",
     ]  # fmt: skip
     assert again.fit(texts, y).score(texts, y) > 0.9
 

@@ -54,6 +54,14 @@ def fit(
         typer.Option("--min-precision", metavar="P", help="Answer only where so many answers are right: 0.95"),
     ] = None,
     no_texts: Annotated[bool, typer.Option("--no-texts", help="Quote no texts of mistakes in the report.")] = False,
+    time: o.Time = None,
+    unlabeled: o.Unlabeled = "skip",
+    keep_texts: Annotated[
+        bool, typer.Option("--keep-texts", help="The folder keeps the training rows' texts.")
+    ] = False,
+    no_neighbors: Annotated[
+        bool, typer.Option("--no-neighbors", help="The folder keeps no vectors of the training rows.")
+    ] = False,
     text: o.Text = None,
     template: o.Template = None,
     columns: o.Columns = None,
@@ -82,6 +90,7 @@ def fit(
         "options": frostline.FitOptions(
             target, test, test_size, cv, refit, group, task, head, features, seed, on_overlap, target_transform,
             o.class_weight_of(class_weight), o.decision_of(cost, threshold, min_precision), not no_texts,
+            time=time, unlabeled=unlabeled, keep_rows=not no_neighbors, keep_texts=keep_texts,
         ),
         "inputs": frostline.InputOptions(text, template, o.split(columns), id, number_format),
         "embedding": frostline.EmbedOptions(

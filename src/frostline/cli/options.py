@@ -31,7 +31,9 @@ __all__ = [
     "StoreDir",
     "Template",
     "Text",
+    "Time",
     "TrustRemoteCode",
+    "Unlabeled",
     "check_precision",
     "check_price",
     "class_weight_of",
@@ -92,6 +94,13 @@ StoreDir = Annotated[
     str | None, typer.Option("--store", metavar="DIR", help="Feature store. [default: the user's cache folder]")
 ]
 NoStore = Annotated[bool, typer.Option("--no-store", help="Keep no vectors on disk.")]
+Time = Annotated[
+    str | None,
+    typer.Option("--time", metavar="C", help="Column of dates, times or numbers: the latest rows are tested."),
+]
+Unlabeled = Annotated[
+    str, typer.Option("--unlabeled", "--unlabelled", metavar="U", help="Rows without a target: skip, error.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no report.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say how many rows, texts, tokens, seconds and bytes.")]

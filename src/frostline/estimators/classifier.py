@@ -281,6 +281,13 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         self.class_weight_ = self._weights(self.classes_, codes)
         return codes
 
+    def _kept(self, y: NDArray[Any]) -> NDArray[Any]:
+        return self._targets(y)
+
+    def as_given(self, kept: NDArray[Any]) -> NDArray[Any]:
+        """Labels of class numbers."""
+        return np.asarray(self.classes_[kept])
+
     def _trained_head(self) -> Any:
         if self.class_weight_ is None or not needs_backbone(self.features):
             return self.head

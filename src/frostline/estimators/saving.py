@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from frostline.estimators.classifier import TextClassifier
 from frostline.estimators.deciding import decision_state, restore_decision
 from frostline.estimators.foreign import dump_foreign, load_foreign
 from frostline.estimators.joining import ways_name
+from frostline.estimators.kept import TrainingRows
 from frostline.estimators.regressor import TextRegressor
 from frostline.estimators.targets import TargetScale
 from frostline.heads import LogPool, SumPool, labels_from_json, labels_to_json, reads_layers
@@ -43,6 +44,7 @@ _HEADS = (
     "MLPClassifier", "MLPRegressor", "TfidfClassifier", "TfidfRegressor",
 )  # fmt: skip
 _HEAD_FILE = "head.safetensors"
+_ROWS_FILE = "rows.safetensors"
 _KEYS = {
     "format", "files", "kind", "frostline", "params", "embedder", "taps", "backbone", "input", "arms", "pool", "classes",
     "columns", "intervals", "scale", "n_train", "target", "cv_metrics", "decision",
@@ -50,7 +52,9 @@ _KEYS = {
 _RUN_TIME = ("store", "device", "progress", "trust_remote_code")  # of this machine and its user, not of the model
 
 
-def save_estimator(estimator: TextEstimator, folder: str | Path, report: FitReport | None) -> None:
+def save_estimator(
+    estimator: TextEstimator, folder: str | Path, report: FitReport | None, *, keep_rows: bool, keep_texts: bool
+) -> None:
     """Write a fitted estimator to a folder.
 
     Parameters
@@ -59,6 +63,8 @@ def save_estimator(estimator: TextEstimator, folder: str | Path, report: FitRepo
     folder : path
     report : FitReport or None
         None = out-of-fold metrics on the training rows.
+    keep_rows, keep_texts : bool
+        Whether what is known of the training rows goes with it, and whether their texts do.
 
     Raises
     ------
@@ -87,14 +93,31 @@ def save_estimator(estimator: TextEstimator, folder: str | Path, report: FitRepo
         "cv_metrics": estimator.cv_metrics_,
         "decision": decision_state(estimator) if isinstance(estimator, TextClassifier) else None,
     }
+    rows = _rows_state(estimator, keep_rows, keep_texts)
     report = report or _own_report(estimator)
-    name = Path(folder).name
-    texts = {
+    if estimator.rows_ is not None and rows:
+        report = replace(report, notes=[*report.notes, estimator.rows_.describe(keep_texts=keep_texts)])
+    files = {_HEAD_FILE: tensors, **({_ROWS_FILE: rows} if rows else {})}
+    write_folder(folder, manifest, files, _pages(report, Path(folder).name))
+
+
+def _pages(report: FitReport, folder_name: str) -> dict[str, str]:
+    return {
         "report.json": json.dumps(to_json(report), indent=2, ensure_ascii=False) + "\n",
         "report.html": to_html(report),
-        "card.md": to_card(report, name),
+        "card.md": to_card(report, folder_name),
     }
-    write_folder(folder, manifest, {_HEAD_FILE: tensors}, texts)
+
+
+def _rows_state(estimator: TextEstimator, keep_rows: bool, keep_texts: bool) -> dict[str, NDArray[Any]]:
+    """Arrays of the training rows; none where they are not to be kept."""
+    if keep_texts and (not keep_rows or estimator.rows_ is None or estimator.rows_.texts is None):
+        raise UserError(
+            "Texts of the training rows are to be kept, but "
+            + ("the rows themselves are not." if not keep_rows else "this predictor does not know them."),
+            hint="keep_rows=True (no --no-neighbors)" if not keep_rows else "fit again, and save with keep_texts=True",
+        )
+    return estimator.rows_.get_state(keep_texts=keep_texts) if keep_rows and estimator.rows_ is not None else {}
 
 
 def _input(estimator: TextEstimator) -> dict[str, Any]:
@@ -157,6 +180,7 @@ def load(
     )
     estimator.arms_ = arms
     _restore(estimator, manifest)
+    estimator.rows_ = TrainingRows.from_state(tensors[_ROWS_FILE]) if _ROWS_FILE in tensors else None
     if isinstance(estimator, TextRegressor):
         estimator.scale_ = TargetScale.from_state(manifest["scale"], scale)
         estimator.target_transform = estimator.scale_.kind

@@ -21,10 +21,22 @@ MAX_SCATTER = 2000
 """Points of the scatter that are kept in a file."""
 
 _COUNTS = ("n_rows", "n_texts", "n_embedded", "n_truncated", "n_tokens")
+_TEXTS = ("title", "target", "split", "layer_metric", "created", "version")
+_WHOLE = ("n_train", "n_test", "overlap", "n_unlabeled")
 _EMBED = (*_COUNTS, "truncated_columns")
 _KEYS = (
     *("task", "title", "target", "split", "n_train", "n_test", "metrics", "metrics_std", "metrics_without_overlap"),
-    *("baselines", "chosen", *_COUNTS, "overlap", "seconds", "layer_scores", "layer_metric", "candidates"),
+    *(
+        "baselines",
+        "chosen",
+        *_COUNTS,
+        "overlap",
+        "n_unlabeled",
+        "seconds",
+        "layer_scores",
+        "layer_metric",
+        "candidates",
+    ),
     *("labels", "confusion", "classes", "mistakes", "decision"),
     *("truncated_columns", "reliability", "scatter", "notes", "created", "version"),
 )
@@ -112,18 +124,11 @@ def load_report(d: Mapping[str, Any]) -> FitReport:
         raise ArtifactError(f"The report's task is {d['task']!r}; allowed are 'classification' and 'regression'.")
     counts: dict[str, Any] = {key: _read(d, key, int) for key in _COUNTS}
     counts["truncated_columns"] = _read(d, "truncated_columns", lambda v: {name: int(n) for name, n in v.items()})
+    plain: dict[str, Any] = {key: _read(d, key, _text) for key in _TEXTS} | {key: _read(d, key, int) for key in _WHOLE}
     seconds = _read(d, "seconds", _numbers)
     report = FitReport(
+        **plain,
         task=cast(Literal["classification", "regression"], d["task"]),
-        title=_read(d, "title", _text),
-        target=_read(d, "target", _text),
-        split=_read(d, "split", _text),
-        layer_metric=_read(d, "layer_metric", _text),
-        created=_read(d, "created", _text),
-        version=_read(d, "version", _text),
-        n_train=_read(d, "n_train", int),
-        n_test=_read(d, "n_test", int),
-        overlap=_read(d, "overlap", int),
         metrics=_read(d, "metrics", _numbers),
         metrics_std=_read(d, "metrics_std", _maybe_numbers),
         metrics_without_overlap=_read(d, "metrics_without_overlap", _maybe_numbers),
