@@ -18,7 +18,7 @@ from frostline.artifacts import check_keys, read_folder, write_folder
 from frostline.baselines import RawColumns
 from frostline.contracts import EmbedStats, Tap
 from frostline.embedder import TextEmbedder
-from frostline.errors import ArtifactError
+from frostline.errors import ArtifactError, UserError
 from frostline.estimators.arms import Arm
 from frostline.estimators.classifier import TextClassifier
 from frostline.estimators.deciding import decision_state, restore_decision
