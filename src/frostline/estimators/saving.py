@@ -29,7 +29,7 @@ from frostline.estimators.joining import ways_name
 from frostline.estimators.kept import TrainingRows
 from frostline.estimators.regressor import TextRegressor
 from frostline.estimators.targets import TargetScale
-from frostline.heads import LogPool, SumPool, reads_layers
+from frostline.heads import LogPool, SumPool, labels_from_json, labels_to_json, reads_layers
 from frostline.reports import to_card, to_html, to_json
 from frostline.reports.model import FitReport
 from frostline.uncertainty import ResidualIntervals
@@ -87,7 +87,7 @@ def save_estimator(
         "taps": [] if candidate is None else [asdict(tap) for tap in candidate.taps],
         "backbones": estimator.backbones_,
         "input": _input(estimator),
-        "classes": None if classes is None else _plain_labels(classes),
+        "classes": None if classes is None else labels_to_json(classes),
         **learnt,
         "n_train": estimator.n_train_,
         "target": estimator.target_,
@@ -243,7 +243,7 @@ def _restore(estimator: TextEstimator, manifest: dict[str, Any]) -> None:
             target.feature_names_in_ = np.array(names, dtype=object)
     estimator.embedder_.layers_ = estimator.layers_
     if manifest["classes"] is not None:
-        estimator.classes_ = np.array(manifest["classes"]["values"], dtype=manifest["classes"]["dtype"])
+        estimator.classes_ = labels_from_json(manifest["classes"])
     if isinstance(estimator, TextClassifier):
         restore_decision(estimator, manifest["decision"])
 
@@ -265,18 +265,6 @@ def _plain_layers(layers: Any) -> Any:
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()}
-
-
-def _plain_labels(classes: NDArray[Any]) -> dict[str, Any]:
-    if classes.dtype.kind not in "OUSbiuf" or not all(
-        isinstance(v, str | int | float | bool) for v in classes.tolist()
-    ):
-        raise UserError(
-            f"Labels of dtype {classes.dtype} cannot be written as JSON.",
-            hint="use text, whole numbers or booleans as labels",
-        )
-    dtype = "object" if classes.dtype.kind == "O" else classes.dtype.str
-    return {"dtype": dtype, "values": classes.tolist()}
 
 
 def _pack_learnt(estimator: TextEstimator) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
