@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from frostline.contracts import FloatArray
 from frostline.heads._crossval import LogisticFolds
-from frostline.heads._folds import inner_folds, tuning_folds
+from frostline.heads._folds import folds_or_none, tuning_folds
 from frostline.heads._logistic import Doubles, Metric, Problems, minimize, n_columns, probabilities
 from frostline.heads._path import StrengthScore, best_strength, check_strengths, search
 from frostline.heads._ridge import RidgeFolds
@@ -139,7 +139,7 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
         weights = class_weights(self.class_weight, self.classes_, codes)[codes] / len(table)
         scaled = standardize(table, weights)
         metric = Metric(scaled.Z, weights)
-        folds = _folds_or_none(codes, groups, self.cv, self.seed, stratify=True)
+        folds = folds_or_none(codes, groups, self.cv, self.seed, stratify=True)
         k = n_columns(len(self.classes_))
         start = np.zeros((1, k, scaled.Z.shape[1] + 1), dtype=scaled.Z.dtype)
         if folds is None:
@@ -176,7 +176,7 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
         """
         table, labels = validate_data(self, X, y, dtype=[np.float32, np.float64])
         self.classes_, codes = class_codes(labels)
-        folds = _folds_or_none(codes, groups, self.cv, self.seed, stratify=True)
+        folds = folds_or_none(codes, groups, self.cv, self.seed, stratify=True)
         if folds is None:
             return None
         weights = class_weights(self.class_weight, self.classes_, codes)[codes] / len(table)
@@ -266,7 +266,7 @@ class LinearRegressor(RegressorMixin, _Linear):  # type: ignore[misc]
         mean = weights @ columns
         spread = np.sqrt(weights @ (columns - mean) ** 2)
         scale = np.where(spread > 0, spread, 1.0)
-        folds = _folds_or_none(columns, groups, self.cv, self.seed, stratify=False)
+        folds = folds_or_none(columns, groups, self.cv, self.seed, stratify=False)
         ridge = RidgeFolds(scaled.Z, (columns - mean) / scale, weights, folds or [])
         if folds is None:
             self.cv_scores_, self.strength_ = [], _UNTESTED_STRENGTH
@@ -298,21 +298,6 @@ class LinearRegressor(RegressorMixin, _Linear):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
-
-
-def _folds_or_none(
-    y: NDArray[Any], groups: Sequence[Any] | None, cv: int, seed: int, *, stratify: bool
-) -> list[Split] | None:
-    """Inner folds; None where the rows are too few to hold any out, so that a tiny table can still be fitted."""
-    n_groups = len(y) if groups is None else len(np.unique(np.asarray(groups)))
-    smallest = n_groups
-    if stratify:
-        of_class = [
-            np.unique(np.asarray(groups)[y == c]) if groups is not None else np.flatnonzero(y == c)
-            for c in np.unique(y)
-        ]
-        smallest = max(len(members) for members in of_class)
-    return None if min(n_groups, smallest) < 2 else inner_folds(y, groups, cv, seed, stratify)
 
 
 def _whole_fit(
