@@ -78,6 +78,15 @@ def test_words_alone_by_margin(embedder):
     assert found.rows.min() >= 60
 
 
+def test_texts_are_known_whatever_read_them_at_the_fit(embedder):
+    texts, y = pool(60)
+    clf = TextClassifier(embedder=embedder, features="tfidf")
+    clf.prepare(texts)
+    clf.fit_features(embedder.features(texts), y)  # as where vectors were compared with words, and words taken
+    with pytest.raises(UserError, match="labeled already"):
+        clf.suggest(texts)
+
+
 def test_numbers_spread_over_vectors_and_targets(embedder):
     counts = np.arange(60) % 12
     texts = [f"{'a' * c}{'z' * (12 - c)} {i}" for i, c in enumerate(counts)]

@@ -77,6 +77,21 @@ def test_only_new_texts_are_embedded(embedder, store_path, monkeypatch):
     assert sum(ran) == 30
 
 
+def test_several_backbones(folder, tmp_path, store_path):
+    backbones = [folder, str(tiny_bert(tmp_path / "wide", width=24))]
+    embedder = TextEmbedder(backbones, store=store_path, progress=False)
+    texts, y = rows(90)
+    clf = TextClassifier(embedder=embedder, features="embedding").fit(texts[:60], y[:60])
+    clf.save(tmp_path / "m")
+    again = frostline.load(tmp_path / "m", store=store_path, progress=False).update(texts[60:], y[60:])
+    head = LinearClassifier(strengths=[clf.head_.strength_])
+    whole = TextClassifier(embedder=embedder, features="embedding", head=head).fit(texts, y)
+    np.testing.assert_array_equal(again.predict_proba(texts), whole.predict_proba(texts))
+    assert again.neighbors(texts[:2], 1).rows == [[0], [1]]
+    with pytest.raises(UserError, match="labeled already"):
+        again.suggest(texts)
+
+
 def test_words_need_texts(embedder, tmp_path):
     texts, y = rows()
     clf = TextClassifier(embedder=embedder, features="both").fit(texts, y)

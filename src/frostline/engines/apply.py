@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from frostline.backbones import WINDOW_ROWS
 from frostline.contracts import EmbedStats
 from frostline.embedder import RowStream, TextEmbedder
 from frostline.engines.classes import class_scores, decision_of
-from frostline.engines.inputs import read_labeled
+from frostline.engines.inputs import known_labels, read_labeled
 from frostline.engines.scores import LEVEL, Judgement, judge
 from frostline.errors import ArtifactError, UserError
 from frostline.estimators import TextClassifier, TextRegressor, load
@@ -103,10 +104,11 @@ def _columns(estimator: Any, features: Features, proba: bool, interval: float | 
 def _decided(estimator: TextClassifier, features: Features) -> dict[str, Any]:
     """Labels; where a precision was asked for, none for the rows that are not answered, and a column that says so."""
     decided = estimator.decide_features(features)
-    if estimator.rule_.cutoff is None:
-        return {"prediction": decided.labels}
-    # Typed by the labels, so that a window without any answer is of the same type.
-    return {"prediction": pa.array(decided.labels, mask=decided.abstained), "abstained": decided.abstained}
+    labels: Any = decided.answers
+    if decided.labels.dtype.kind != "O" or isinstance(decided.labels[0], str | date):
+        # Typed by all labels, so that a window without any answer is of the same type.
+        labels = pa.array(decided.labels, mask=decided.abstained)
+    return {"prediction": labels} | ({} if estimator.rule_.cutoff is None else {"abstained": decided.abstained})
 
 
 def evaluate_table(
@@ -149,19 +151,10 @@ def evaluate_table(
         )
     labeled = read_labeled(data, target)
     y = labeled.y
-    if isinstance(estimator, TextClassifier) and (
-        strange := sorted({str(v) for v in y} - {str(c) for c in estimator.classes_})
-    ):
-        raise UserError(
-            f"{len(strange)} labels in {data} were not in training: {', '.join(strange[:5])}. "
-            f"Known: {', '.join(str(c) for c in estimator.classes_[:10])}.",
-            hint="fit again with rows of these classes, or leave such rows out",
-        )
-    y = (
-        y.astype(estimator.classes_.dtype)
-        if isinstance(estimator, TextClassifier)
-        else estimator.check_target(y, len(y))
-    )
+    if isinstance(estimator, TextClassifier):
+        y = known_labels(y, estimator.classes_, str(data))
+    else:
+        y = estimator.check_target(y, len(y))
     features = estimator.extract(labeled.table)
     judgement = judge(estimator, features, y, np.zeros(len(y), dtype=bool), {})
     stats = features.stats

@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ __all__ = [
     "column_values",
     "infer_task",
     "input_columns",
+    "known_labels",
     "missing_targets",
     "read_labeled",
     "split_names",
@@ -211,11 +213,33 @@ def target_values(table: pa.Table, name: str, where: str, *, gaps: bool = False)
             hint="write all targets as text, or all as numbers",
         )
     kinds = {type(v) for v in values}
-    if odd := [kind.__name__ for kind in kinds if kind not in (str, int, float, bool)]:
+    if odd := [kind.__name__ for kind in kinds if kind not in (str, int, float, bool, date, datetime)]:
         raise UserError(
-            f"The target column {name!r} holds {', '.join(odd)} values; allowed are text, numbers and booleans."
+            f"The target column {name!r} holds {', '.join(odd)} values; allowed are text, numbers, booleans, dates and times."
         )
-    return np.array(values, dtype=object if kinds == {str} else None)
+    found = np.array(values, dtype=None if kinds <= {int, float, bool} else object)
+    # Whole numbers beyond 64 bits would become floats, and then others than they were.
+    return found if kinds != {int} or found.dtype.kind in "iu" else np.array(values, dtype=object)
+
+
+def known_labels(y: NDArray[Any], classes: NDArray[Any], where: str) -> NDArray[Any]:
+    """Labels as the predictor knows them: one that a file writes in another type, such as 1 for the text "1", is found by its text.
+
+    Raises
+    ------
+    UserError
+        Labels that the predictor never saw.
+    """
+    known = classes.tolist() if classes.dtype.kind != "M" else list(classes)
+    by_text = {str(label): i for i, label in enumerate(known)} | {label: i for i, label in enumerate(known)}
+    numbers = [by_text.get(value, by_text.get(str(value))) for value in y.tolist()]
+    if strange := sorted({str(value) for value, number in zip(y.tolist(), numbers, strict=True) if number is None}):
+        raise UserError(
+            f"{len(strange)} labels in {where} were not in training: {', '.join(strange[:5])}. "
+            f"Known: {', '.join(map(str, known[:10]))}.",
+            hint="fit again with rows of these classes, or leave such rows out",
+        )
+    return np.asarray(classes[np.array(numbers, dtype=np.intp)])
 
 
 def infer_task(y: NDArray[Any], asked: str) -> Task:

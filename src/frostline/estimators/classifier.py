@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from frostline.concepts import CAV
@@ -239,8 +238,12 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
             raise UserError(
                 f"Labels are of several types: {', '.join(sorted(kinds))}.", hint="make them all text, or all numbers"
             )
-        if labels.dtype.kind == "f":  # of other labels it only warns that there are many
-            check_classification_targets(labels)
+        if labels.dtype.kind == "f" and (labels != np.floor(labels)).any():
+            odd = labels[labels != np.floor(labels)][0]
+            raise UserError(
+                f"Unknown label type: continuous. Labels are text, whole numbers, booleans or dates; got {odd}.",
+                hint="write such labels as text, or predict the number: TextRegressor, --task regression",
+            )
         classes = np.unique(labels)
         if len(classes) < 2:
             raise UserError(
