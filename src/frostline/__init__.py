@@ -27,6 +27,9 @@ _HOME = {
     "TextEmbedder": "frostline.embedder",
     "TextRegressor": "frostline.estimators",
     "UserError": "frostline.errors",
+    "diagnose": "frostline.diagnostics",
+    "diagnose_artifact": "frostline.engines",
+    "diagnose_table": "frostline.engines",
     "doctor": "frostline.engines",
     "embed_table": "frostline.engines",
     "evaluate_table": "frostline.engines",
@@ -57,10 +60,13 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from frostline.concepts import CAV as CAV
+    from frostline.diagnostics import diagnose as diagnose
     from frostline.embedder import TextEmbedder as TextEmbedder
     from frostline.engines import EmbedOptions as EmbedOptions
     from frostline.engines import FitOptions as FitOptions
     from frostline.engines import InputOptions as InputOptions
+    from frostline.engines import diagnose_artifact as diagnose_artifact
+    from frostline.engines import diagnose_table as diagnose_table
     from frostline.engines import doctor as doctor
     from frostline.engines import embed_table as embed_table
     from frostline.engines import evaluate_table as evaluate_table

@@ -28,7 +28,7 @@ from frostline.reports import to_json, to_text
 from frostline.reports.model import FitReport, LayerScore
 from frostline.splits import overlap
 
-__all__ = ["FitResult", "fit_table", "forecast_fit"]
+__all__ = ["FitJob", "FitResult", "fit_table", "forecast_fit"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +89,7 @@ def fit_table(
         Anything in the files or options that cannot be used; checked before the backbone runs.
     """
     began = time.perf_counter()
-    job = _Job.prepare(train, options, inputs or InputOptions(), embedding or EmbedOptions())
+    job = FitJob.prepare(train, options, inputs or InputOptions(), embedding or EmbedOptions())
     check_place(Path(out).expanduser())
     features = job.extract()
     judgement, judged = job.judge(features)
@@ -118,12 +118,12 @@ def forecast_fit(
     -------
     Forecast
     """
-    job = _Job.prepare(train, options, inputs or InputOptions(), embedding or EmbedOptions())
+    job = FitJob.prepare(train, options, inputs or InputOptions(), embedding or EmbedOptions())
     return job.rendered.forecast(job.blank().training_extractor())
 
 
 @dataclasses.dataclass(frozen=True)
-class _Job:
+class FitJob:
     """Everything that is known before the backbone runs."""
 
     rows: FitRows
@@ -136,7 +136,8 @@ class _Job:
     overlapping: NDArray[np.bool_]
 
     @classmethod
-    def prepare(cls, train: str | Path, options: FitOptions, inputs: InputOptions, embedding: EmbedOptions) -> _Job:
+    def prepare(cls, train: str | Path, options: FitOptions, inputs: InputOptions, embedding: EmbedOptions) -> FitJob:
+        """Read, render and split the rows; everything that can be refused is refused here."""
         rows = read_rows(train, options, inputs)
         embedder = build_embedder(embedding, inputs, chooses=True)
         cls._new(rows, options, embedder).check_target(rows.y, len(rows.y))

@@ -10,10 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from frostline.errors import UserError
-from frostline.numerics.smoothness import SmoothnessGap, nlfd, smoothness_gap, table_smoothness_gap
+from frostline.numerics.smoothness import nlfd, smoothness_gap, table_smoothness_gap
 
 __all__ = [
-    "SmoothnessGap",
     "bootstrap_ci",
     "classification_metrics",
     "confusion",
