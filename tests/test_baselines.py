@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import json
 
 import numpy as np
 import pyarrow as pa
@@ -222,3 +223,14 @@ def test_the_unfitted_text_pipeline():
     assert text_pipeline("classification", 0, strength=2.5)[-1].estimator.C == 2.5
     fitted = pipeline.fit(["a b", "c"], [0.0, 1.0])
     assert sorted(fitted[0].vocabulary_) == ["a", "a b", "b", "c"]  # single letters are words
+
+
+def test_raw_columns_are_the_same_after_saving():
+    table, _, _ = rows()
+    table = table.append_column("config", [[f'{{"depth": {i % 5}, "name": "n{i % 3}"}}' for i in range(120)]])
+    encoder = RawColumns().fit(table)
+    assert {"config.depth", "config.name"} <= set(encoder.names_)
+    params, tensors = encoder.get_state()
+    again = RawColumns.from_state(json.loads(json.dumps(params)), tensors)
+    np.testing.assert_array_equal(again.transform(table), encoder.transform(table))
+    np.testing.assert_array_equal(again.categorical_, encoder.categorical_)

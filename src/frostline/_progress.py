@@ -19,7 +19,7 @@ def check_progress(progress: Any) -> None:
 
 
 @contextlib.contextmanager
-def progress_bar(progress: Any, total: int | None, what: str, unit: str) -> Iterator[Callable[[int], Any]]:
+def progress_bar(progress: Any, total: int | None, what: str, unit: str) -> Iterator[Callable[..., Any]]:
     """Show a bar while the body runs.
 
     Parameters
@@ -34,16 +34,22 @@ def progress_bar(progress: Any, total: int | None, what: str, unit: str) -> Iter
     Yields
     ------
     callable
-        Call it with the number of further units that are done.
+        Call it with the number of further units that are done, and where there is one a note to show beside the bar.
     """
     check_progress(progress)
     on = sys.stderr.isatty() if progress == "auto" else progress
     if not on:
-        yield lambda done: None
+        yield lambda done, note="": None
         return
     from tqdm import tqdm
 
     # A log file gets a line every ten seconds, a terminal a smooth bar.
     interval = 0.2 if sys.stderr.isatty() else 10.0
     with tqdm(total=total, desc=what, unit=f" {unit}", file=sys.stderr, mininterval=interval, leave=False) as bar:
-        yield bar.update
+
+        def advance(done: int, note: str = "") -> None:
+            if note:
+                bar.set_postfix_str(note, refresh=False)
+            bar.update(done)
+
+        yield advance

@@ -46,7 +46,8 @@ class Rendered:
     def through(self, extractor: Extractor | PlainTexts) -> Features:
         """Embed the rows; cuts are counted by column."""
         features = extractor(self.texts)
-        return replace(features, stats=replace(features.stats, truncated_columns=self.cut_columns(features)))
+        stats = replace(features.stats, truncated_columns=self.cut_columns(features))
+        return replace(features, stats=stats, table=self.table)
 
     def forecast(self, extractor: Extractor | PlainTexts) -> Forecast:
         """Say what :meth:`through` would do."""
@@ -76,9 +77,9 @@ class RowStream:
 
     def __iter__(self) -> Iterator[Features]:
         for features in self._stream:
-            cut = self._waiting.popleft().cut_columns(features)
-            self._columns.add(EmbedStats(truncated_columns=cut))
-            yield features
+            rendered = self._waiting.popleft()
+            self._columns.add(EmbedStats(truncated_columns=rendered.cut_columns(features)))
+            yield replace(features, table=rendered.table)
 
     def stats(self) -> EmbedStats:
         """What was done so far, cuts counted by column."""

@@ -5,12 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from frostline.contracts import EmbedStats, IntArray, KeyArray, Tap
 from frostline.store import keys_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["Features", "Forecast", "PlainTexts"]
 
@@ -34,6 +38,8 @@ class Features:
     taps : tuple of L Tap
         What `vectors` were taken at.
     stats : EmbedStats
+    table : pa.Table or None
+        The rows' columns, where they come from a table.
     """
 
     vectors: NDArray[np.float32]
@@ -43,6 +49,7 @@ class Features:
     texts: Sequence[str]
     taps: tuple[Tap, ...]
     stats: EmbedStats
+    table: pa.Table | None = None
 
     def at(self, taps: Sequence[Tap]) -> NDArray[np.float32]:
         """Vectors of some of the taps, shape (n, len(taps), D); without a copy where these are all of them."""
@@ -60,6 +67,7 @@ class Features:
             truncated=self.truncated[rows],
             read=self.read[rows],
             texts=texts,
+            table=None if self.table is None else self.table.take(rows),
         )
 
 

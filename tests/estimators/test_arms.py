@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import frostline
@@ -123,5 +124,58 @@ def test_auto_is_no_layer_of_an_embedder(folder):
 
 
 def test_unknown_features():
-    with pytest.raises(UserError, match="auto.*embedding.*tfidf.*both"):
+    with pytest.raises(UserError, match="auto.*embedding.*tfidf.*raw.*both"):
         frostline.TextClassifier(features="words").fit(["a", "b"], [0, 1])
+
+
+@pytest.fixture(scope="module")
+def table():
+    rng = np.random.default_rng(3)
+    size, color = rng.normal(size=300), rng.choice(["red", "blue"], 300)
+    y = 3 * size + (color == "red") + rng.normal(0, 0.1, 300)
+    return pa.table({"size": size.round(3), "color": color}), y
+
+
+@pytest.mark.parametrize("features", ["raw", "both", "auto"])
+def test_numbers_from_columns(folder, table, tmp_path, features):
+    rows, y = table
+    reg = frostline.TextRegressor(folder, layers="final", features=features).fit(rows.slice(0, 240), y[:240])
+    assert "raw" in [arm.kind for arm in reg.arms_]
+    assert reg.score(rows.slice(240), y[240:]) > 0.8
+    reg.save(tmp_path / "artifact")
+    again = frostline.load(tmp_path / "artifact")
+    np.testing.assert_array_equal(again.predict(rows), reg.predict(rows))
+    np.testing.assert_array_equal(again.predict_interval(rows), reg.predict_interval(rows))
+
+
+def test_columns_alone_never_load_the_backbone(table, monkeypatch):
+    rows, y = table
+    monkeypatch.setattr("frostline.embedder.resolve", lambda spec: pytest.fail("the backbone was asked for"))
+    reg = frostline.TextRegressor("no/such-model", features="raw").fit(rows, y)
+    assert not reg.reads_backbone_
+    clf = frostline.TextClassifier("no/such-model", features="raw").fit(rows, y > 0)
+    assert clf.score(rows, y > 0) > 0.9
+
+
+def test_auto_says_what_it_saw(folder, table):
+    rows, y = table
+    reg = frostline.TextRegressor(folder, layers="final").fit(rows, y)
+    seen = {score.name: score for score in reg.selection_}
+    assert {"features raw", "features both", "features embedding", "features embedding+raw+tfidf"} <= set(seen)
+    assert seen["features raw"].score > seen["features embedding"].score
+    assert all(score.std > 0 for score in seen.values())
+    assert [score.note for score in seen.values()].count("chosen") == 1
+
+
+def test_targets_on_a_logarithmic_scale(table, tmp_path):
+    rows, y = table
+    skewed = np.exp(y)
+    reg = frostline.TextRegressor(features="raw").fit(rows, skewed)
+    assert reg.scale_.kind != "none"
+    lower, upper = reg.predict_interval(rows)
+    assert (lower > 0).all()
+    assert ((lower <= skewed) & (skewed <= upper)).mean() > 0.85
+    plain = frostline.TextRegressor(features="raw", target_transform="none").fit(rows, skewed)
+    assert reg.cv_metrics_["mae"] < plain.cv_metrics_["mae"]
+    with pytest.raises(UserError, match="target_transform"):
+        frostline.TextRegressor(features="raw", target_transform="root").fit(rows, skewed)

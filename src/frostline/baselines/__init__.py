@@ -1,7 +1,7 @@
 """What a simpler method scores on the same rows: the prior, words and a linear model, raw columns and boosted trees."""
 
 from frostline.baselines.raw_columns import RawColumns
-from frostline.baselines.scores import boosting, run_baselines
+from frostline.baselines.scores import SMALL_TABLE, boosting, run_baselines
 from frostline.baselines.text import fit_text, text_pipeline
 
-__all__ = ["RawColumns", "boosting", "fit_text", "run_baselines", "text_pipeline"]
+__all__ = ["SMALL_TABLE", "RawColumns", "boosting", "fit_text", "run_baselines", "text_pipeline"]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.pipeline import Pipeline, make_pipeline
 
 from frostline.errors import UserError
+from frostline.tables import Opened
 
 __all__ = ["RawColumns"]
 
@@ -32,8 +32,10 @@ class RawColumns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     Numbers stay as they are (infinities become the nearest finite training value), booleans become 0 and 1, times become
     seconds (since 1970, since midnight, or long). Strings with few distinct training values become category numbers,
-    others the components of a truncated SVD of character 2- to 4-gram TF-IDF. Values of other types are first written as
-    JSON. A missing value and an unknown category are NaN. A column that is all missing in training becomes 0.
+    others the components of a truncated SVD of character 2- to 4-gram TF-IDF. A column of objects, or of the JSON text of
+    objects, becomes a column for each path to a value, see :class:`frostline.tables.Opened`; values of other types are
+    first written as JSON. A missing value and an unknown category are NaN. A column that is all missing in training
+    becomes 0.
 
     Parameters
     ----------
@@ -48,8 +50,10 @@ class RawColumns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     categorical_ : bool array of shape (F,)
         Which output columns hold category numbers.
+    columns_ : list of str
+        Input columns.
     names_ : list of str
-        Input columns, in the order of their output.
+        Columns after objects were opened, in the order of their output.
     """
 
     def __init__(self, max_categories: int = 30, n_components: int = 64, seed: int = 0) -> None:
@@ -78,13 +82,13 @@ class RawColumns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         if not table.num_columns or not table.num_rows:
             raise UserError(f"Raw columns need at least one row and one column; got {table.shape}.")
+        self.columns_ = list(table.column_names)
+        self.opened_ = Opened.learn(table)
+        table = self.opened_(table)
         self.names_ = list(table.column_names)
         self.kinds_ = [_kind(table.column(name).type) for name in self.names_]
         self.encoders_ = [self._encoder(table.column(name)) for name in self.names_]
-        self.categorical_ = np.repeat(
-            [isinstance(encoder, _Categories) for encoder in self.encoders_],
-            [encoder.n_outputs for encoder in self.encoders_],
-        )
+        self.categorical_ = _categorical(self.encoders_)
         return self
 
     def transform(self, table: pa.Table) -> Floats:
@@ -104,17 +108,39 @@ class RawColumns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         UserError
             A column is absent, or holds another kind of value than in training.
         """
+        absent = [name for name in self.columns_ if name not in table.column_names]
+        if absent:
+            raise UserError(f"Column {absent[0]!r} is absent; the training rows had {', '.join(self.columns_)}.")
+        table = self.opened_(table)
         parts: list[Floats] = []
         for name, kind, encoder in zip(self.names_, self.kinds_, self.encoders_, strict=True):
-            if name not in table.column_names:
-                raise UserError(f"Column {name!r} is absent; the training rows had {', '.join(self.names_)}.")
             column = table.column(name)
             if (got := _kind(column.type)) != kind and "empty" not in (got, kind):
                 raise UserError(f"Column {name!r} held {kind} values in training; got {column.type}.")
             parts.append(encoder(column).reshape(table.num_rows, encoder.n_outputs))
         return np.hstack(parts)
 
-    def _encoder(self, column: pa.ChunkedArray) -> _Numbers | _Categories | _Letters:
+    def get_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """What a saved folder keeps: plain values and arrays."""
+        encoders: list[dict[str, Any]] = []
+        tensors: dict[str, NDArray[Any]] = {}
+        for i, encoder in enumerate(self.encoders_):
+            encoders.append({"type": type(encoder).__name__.strip("_").lower(), **encoder.values()})
+            tensors |= {f"{i}.{name}": array for name, array in encoder.arrays().items()}
+        names = {"columns": self.columns_, "names": self.names_, "kinds": self.kinds_}
+        return {**names, "opened": dict(self.opened_.paths), "encoders": encoders}, tensors
+
+    @classmethod
+    def from_state(cls, params: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> RawColumns:
+        """Restore a fitted encoder from :meth:`get_state`."""
+        found = cls()
+        found.columns_, found.names_, found.kinds_ = params["columns"], params["names"], params["kinds"]
+        found.opened_ = Opened(params["opened"])
+        found.encoders_ = [_restored(i, entry, tensors) for i, entry in enumerate(params["encoders"])]
+        found.categorical_ = _categorical(found.encoders_)
+        return found
+
+    def _encoder(self, column: pa.ChunkedArray) -> _Encoder:
         if _kind(column.type) != "text":
             values = _numbers(column)
             finite = values[np.isfinite(values)]
@@ -140,6 +166,12 @@ class _Numbers:
             return np.zeros(len(column))
         return np.nan_to_num(_numbers(column), nan=np.nan, posinf=self.high, neginf=self.low)
 
+    def values(self) -> dict[str, Any]:
+        return {"low": self.low, "high": self.high}
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return {}
+
 
 @dataclass(frozen=True)
 class _Categories:
@@ -151,26 +183,33 @@ class _Categories:
     def __call__(self, column: pa.ChunkedArray) -> Floats:
         return np.array([self.number.get(text, np.nan) for text in _strings(column)], dtype=np.float64)
 
+    def values(self) -> dict[str, Any]:
+        return {"known": list(self.number)}
 
-@dataclass(frozen=True)
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return {}
+
+
+@dataclass(frozen=True, eq=False)
 class _Letters:
     """Components of a string's character n-grams."""
 
-    reduce: Pipeline
-    n_outputs: int
+    vectorizer: TfidfVectorizer
+    components: NDArray[np.float32]
+
+    @property
+    def n_outputs(self) -> int:
+        return len(self.components)
 
     @classmethod
     def of(cls, distinct: Sequence[str], n_components: int, seed: int) -> _Letters:
         drawn = np.random.default_rng(seed).permutation(len(distinct))[:MAX_SVD_TEXTS]
-        vectorizer = TfidfVectorizer(
-            analyzer="char", ngram_range=(2, 4), sublinear_tf=True, max_features=20_000, dtype=np.float32
-        )
+        vectorizer = TfidfVectorizer(**_GRAMS)
         X = vectorizer.fit_transform([_marked(distinct[i]) for i in drawn])
-        n_outputs = min(n_components, *(size - 1 for size in X.shape))
-        svd = TruncatedSVD(n_outputs, n_iter=2, random_state=seed)  # trees need no exact components
+        svd = TruncatedSVD(min(n_components, *(size - 1 for size in X.shape)), n_iter=2, random_state=seed)
         with np.errstate(invalid="ignore", divide="ignore"):  # the share of a variance that is 0 is not used
-            svd.fit(X)
-        return cls(make_pipeline(vectorizer, svd), n_outputs)
+            svd.fit(X)  # trees need no exact components
+        return cls(vectorizer, svd.components_.astype(np.float32))
 
     def __call__(self, column: pa.ChunkedArray) -> Floats:
         texts = _strings(column)
@@ -179,9 +218,50 @@ class _Letters:
         if distinct:
             row = {text: i for i, text in enumerate(distinct)}
             known = np.array([text is not None for text in texts])
-            components = self.reduce.transform([_marked(text) for text in distinct])
-            out[known] = components[[row[text] for text in texts if text is not None]]
+            found = self.vectorizer.transform([_marked(text) for text in distinct]) @ self.components.T
+            out[known] = found[[row[text] for text in texts if text is not None]]
         return out
+
+    def values(self) -> dict[str, Any]:
+        return {}
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """N-grams may hold any character, so they are kept as JSON, its bytes as an array."""
+        grams = json.dumps(self.vectorizer.get_feature_names_out().tolist()).encode()
+        return {
+            "grams": np.frombuffer(grams, dtype=np.uint8),
+            "idf": self.vectorizer.idf_,
+            "components": self.components,
+        }
+
+
+_GRAMS: dict[str, Any] = {
+    "analyzer": "char",
+    "ngram_range": (2, 4),
+    "sublinear_tf": True,
+    "max_features": 20_000,
+    "dtype": np.float32,
+}
+
+
+def _restored(i: int, entry: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> _Encoder:
+    """One encoder from its values and arrays."""
+    if entry["type"] == "numbers":
+        return _Numbers(entry["low"], entry["high"])
+    if entry["type"] == "categories":
+        return _Categories({text: number for number, text in enumerate(entry["known"])})
+    grams = json.loads(tensors[f"{i}.grams"].tobytes())
+    vectorizer = TfidfVectorizer(**_GRAMS, vocabulary=grams)
+    vectorizer.idf_ = tensors[f"{i}.idf"]
+    return _Letters(vectorizer, tensors[f"{i}.components"])
+
+
+def _categorical(encoders: Sequence[_Encoder]) -> NDArray[np.bool_]:
+    """Which output columns hold category numbers."""
+    return np.repeat([isinstance(e, _Categories) for e in encoders], [e.n_outputs for e in encoders])
+
+
+_Encoder = _Numbers | _Categories | _Letters
 
 
 def _marked(text: str) -> str:

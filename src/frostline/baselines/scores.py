@@ -19,7 +19,7 @@ from frostline.errors import UserError
 from frostline.numerics.metrics import classification_metrics, regression_metrics
 from frostline.splits import KeyColumn
 
-__all__ = ["boosting", "run_baselines"]
+__all__ = ["SMALL_TABLE", "boosting", "run_baselines"]
 
 SMALL_TABLE = 2_000_000
 """Numbers in a table whose trees grow on one thread. They need a second or two; more threads wait for each other many

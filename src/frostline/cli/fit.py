@@ -26,12 +26,18 @@ def fit(
     task: Annotated[str, typer.Option("--task", metavar="T", help="auto, classification, regression.")] = "auto",
     head: Annotated[str, typer.Option("--head", metavar="H", help="auto, linear, mlp, cooccurrence.")] = "auto",
     features: Annotated[
-        str, typer.Option("--features", metavar="F", help="auto, embedding, tfidf (no backbone), both.")
+        str, typer.Option("--features", metavar="F", help="auto, embedding, tfidf or raw (no backbone), both.")
     ] = "auto",
     seed: Annotated[int, typer.Option("--seed", metavar="N")] = 0,
     on_overlap: Annotated[
         str, typer.Option("--on-overlap", metavar="O", help="Test rows seen in training: report, error.")
     ] = "report",
+    target_transform: Annotated[
+        str,
+        typer.Option(
+            "--target-transform", metavar="S", help="Of numbers: auto, none, log, log1p, yeo-johnson, quantile."
+        ),
+    ] = "auto",
     text: o.Text = None,
     template: o.Template = None,
     columns: o.Columns = None,
@@ -57,7 +63,7 @@ def fit(
     o.check_price(price, dry_run)
     job: dict[str, Any] = {
         "options": frostline.FitOptions(
-            target, test, test_size, cv, refit, group, task, head, features, seed, on_overlap
+            target, test, test_size, cv, refit, group, task, head, features, seed, on_overlap, target_transform
         ),
         "inputs": frostline.InputOptions(text, template, o.split(columns), id, number_format),
         "embedding": frostline.EmbedOptions(

@@ -118,7 +118,7 @@ def head_gradients(evidence: Evidence, n_rows: int = ROWS) -> dict[str, float]:
         The predictor does not predict from vectors of layers.
     """
     estimator = evidence.estimator
-    if evidence.reader is None or not hasattr(estimator, "predict_features"):
+    if evidence.reader is None or not getattr(estimator, "reads_backbone_", False):
         raise NotApplicable("Only Frostline's own predictors say how they depend on vectors.")
     rng = np.random.default_rng(evidence.seed)
     features = evidence.features(evidence.rows).take(np.sort(rng.permutation(len(evidence.rows))[:n_rows]))

@@ -29,7 +29,7 @@ _ENOUGH = 20
 def non_finite(evidence: Evidence) -> Verdict:
     """NaN and infinity."""
     vectors = evidence.unchecked_features(evidence.rows).vectors
-    bad = ~np.isfinite(vectors).all(axis=(1, 2))
+    bad: NDArray[np.bool_] = ~np.isfinite(vectors.reshape(len(vectors), -1)).all(axis=1)
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
         return issue(

@@ -74,12 +74,14 @@ def predict_table(
 
 
 def _columns(estimator: Any, features: Features, proba: bool, interval: float | None) -> dict[str, Any]:
+    if interval is not None:
+        return dict(
+            zip(("prediction", "lower", "upper"), estimator.predict_with_interval(features, interval), strict=True)
+        )
     columns: dict[str, Any] = {"prediction": estimator.predict_features(features)}
     if proba:
         values = estimator.proba_features(features)
         columns |= {f"proba_{label}": values[:, i] for i, label in enumerate(estimator.classes_)}
-    if interval is not None:
-        columns["lower"], columns["upper"] = estimator.interval_of(columns["prediction"], interval)
     return columns
 
 

@@ -75,6 +75,7 @@ def diagnose_table(
         y[held],
         against=others,
         groups=job.groups[kept].tolist(),
+        embedder=None if options.features in ("tfidf", "raw") else job.vectors_of(estimator),
         perturb=perturb,
         title=f"{target} in {job.rows.title}",
         seed=options.seed,

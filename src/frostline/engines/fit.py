@@ -22,6 +22,7 @@ from frostline.engines.options import EmbedOptions, FitOptions, InputOptions
 from frostline.engines.scores import Judgement, judge, judge_folds, layer_scores
 from frostline.errors import UserError
 from frostline.estimators import TextClassifier, TextRegressor
+from frostline.estimators.arms import whole_embedder
 from frostline.estimators.saving import describe_choice
 from frostline.features import Features, Forecast
 from frostline.reports import to_json, to_text
@@ -157,8 +158,16 @@ class FitJob:
 
     @staticmethod
     def _new(rows: FitRows, options: FitOptions, embedder: TextEmbedder) -> TextClassifier | TextRegressor:
-        kind = TextClassifier if rows.task == "classification" else TextRegressor
-        estimator = kind(features=options.features, head=options.head, embedder=embedder, seed=options.seed)
+        shared: dict[str, Any] = {
+            "features": options.features, "head": options.head, "embedder": embedder, "seed": options.seed,
+        }  # fmt: skip
+        estimator: TextClassifier | TextRegressor
+        if rows.task == "regression":
+            estimator = TextRegressor(**shared, target_transform=options.target_transform)
+        elif options.target_transform == "auto":
+            estimator = TextClassifier(**shared)
+        else:
+            raise UserError(f"target_transform={options.target_transform!r} is for numbers; the task is {rows.task}.")
         estimator.check_params()
         return estimator
 
@@ -175,6 +184,10 @@ class FitJob:
     def fitted(self, features: Features, rows: NDArray[np.intp]) -> TextClassifier | TextRegressor:
         """Train on some of the rows, whose features are there already."""
         return self.blank().fit_features(features.take(rows), self.rows.y[rows], self.groups[rows])
+
+    def vectors_of(self, estimator: TextClassifier | TextRegressor) -> TextEmbedder:
+        """What the predictor reads, or where it found that it needs no vectors, what it would have read."""
+        return estimator.embedder_ if estimator.reads_backbone_ else whole_embedder(self.blank().embedder_)
 
     def judge(self, features: Features) -> tuple[Judgement, TextClassifier | TextRegressor]:
         """Score on the test part, or on each fold in turn; with the last estimator that was scored."""

@@ -87,10 +87,12 @@ class FitOptions:
         Column whose values are never split between training and test.
     task : {"auto", "classification", "regression"}, default="auto"
     head : str or estimator, default="auto"
-    features : {"auto", "embedding", "tfidf", "both"}, default="auto"
+    features : {"auto", "embedding", "tfidf", "raw", "both"}, default="auto"
     seed : int, default=0
     on_overlap : {"report", "error"}, default="report"
         What happens when rows of the test file also stand in the training file.
+    target_transform : str, default="auto"
+        As for :class:`frostline.TextRegressor`; for numbers only.
     """
 
     target: str
@@ -104,3 +106,4 @@ class FitOptions:
     features: str = "auto"
     seed: int = 0
     on_overlap: str = "report"
+    target_transform: str = "auto"

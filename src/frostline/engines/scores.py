@@ -90,8 +90,7 @@ def _judge_numbers(
     estimator: Any, features: Features, y: NDArray[Any], baselines: dict[str, dict[str, float]]
 ) -> Judgement:
     y = y.astype(np.float64)
-    predicted = estimator.predict_features(features)
-    lower, upper = estimator.interval_of(predicted, LEVEL)
+    predicted, lower, upper = estimator.predict_with_interval(features, LEVEL)
     return Judgement(
         metrics=regression_metrics(y, predicted, lower, upper),
         baselines=baselines,

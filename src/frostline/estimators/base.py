@@ -15,7 +15,7 @@ from frostline.backbones import same_model
 from frostline.contracts import Backbone, Layer
 from frostline.embedder import Rendered, TextEmbedder, remember_columns, text_tags
 from frostline.errors import ArtifactError, UserError, nearest
-from frostline.estimators.arms import Arm, Fitted, candidates_of, learn, whole_embedder
+from frostline.estimators.arms import Arm, Fitted, candidates_of, learn, needs_backbone, whole_embedder
 from frostline.estimators.occlusion import Occlusion, occlude
 from frostline.extraction import Extractor
 from frostline.features import Features, PlainTexts
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FEATURES", "TextEstimator"]
 
-FEATURES = ("auto", "embedding", "tfidf", "both")
-"""What is learnt on: the backbone's vectors, TF-IDF of the same text, both, or what cross-validation favors."""
+FEATURES = ("auto", "embedding", "tfidf", "raw", "both")
+"""What is learnt on: the backbone's vectors, TF-IDF of the same text, the table's columns, two of these (see
+:data:`frostline.estimators.arms.BOTH`), or what cross-validation favors."""
 
 
 class TextEstimator(BaseEstimator):  # type: ignore[misc]
@@ -104,7 +105,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
 
     def training_extractor(self) -> Extractor | PlainTexts:
         """What reads, in one pass, everything that a fit may choose from; after :meth:`prepare`."""
-        if self.features == "tfidf":
+        if not needs_backbone(self.features):
             return PlainTexts()
         embedder = whole_embedder(self.embedder_)
         return embedder.extractor(union(self._candidates(embedder.extractor())))
@@ -123,7 +124,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
             raise UserError(f"groups has {len(groups)} entries, but there are {len(y)} rows.")
         keys = [features.keys[:, 0].tolist(), *([list(groups)] if groups is not None else [])]
         embedder = whole_embedder(self.embedder_)
-        extractor = None if self.features == "tfidf" else embedder.extractor()
+        extractor = embedder.extractor() if needs_backbone(self.features) else None
         fitted = learn(
             self._task,
             [] if extractor is None else self._candidates(extractor),
@@ -138,26 +139,30 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         self.n_train_ = len(y)
         self.target_: str | None = None  # the column's name, where a job on a table knows it
         self._keep(fitted, embedder, extractor)
-        self._judge_held_out(fitted, self._targets(y))
+        self._judge_held_out(fitted, y)
         return self
 
     @property
     def head_(self) -> Any:
-        """The trained head on the backbone's vectors; where the backbone was left out, that on words."""
+        """The trained head on the backbone's vectors; where the backbone was left out, the first of the others."""
+        return (self.embedding_ or self.arms_[0]).head
+
+    @property
+    def embedding_(self) -> Arm | None:
+        """The part that reads the backbone, where there is one."""
         check_is_fitted(self, "arms_")
-        return self.arms_[0].head
+        return next((arm for arm in self.arms_ if arm.candidate is not None), None)
 
     @property
     def reads_backbone_(self) -> bool:
         """Whether predictions need the backbone at all."""
-        check_is_fitted(self, "arms_")
-        return self.arms_[0].candidate is not None
+        return self.embedding_ is not None
 
     def embed(self, X: Any) -> NDArray[np.float32]:
-        """The fused vectors that the head reads, shape (n_samples, n_features); width 0 where it reads words only."""
+        """The fused vectors that the head reads, shape (n_samples, n_features); width 0 where it reads no backbone."""
         features = self.extract(X)
-        candidate = self.arms_[0].candidate
-        return np.empty((len(features.texts), 0), np.float32) if candidate is None else candidate.features(features)
+        arm = self.embedding_
+        return np.empty((len(features.texts), 0), np.float32) if arm is None else np.asarray(arm.inputs(features))
 
     def extract(self, X: Any) -> Features:
         """What predictions are made from: vectors by the backbone of the fit, texts, truncation and counts.
@@ -190,7 +195,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
     def _keep(self, fitted: Fitted, embedder: TextEmbedder, extractor: Extractor | None) -> None:
         """Remember what was learnt; from now on the embedder reads what was chosen and nothing else."""
         self.arms_, self.pool_, self.selection_ = fitted.arms, fitted.pool, fitted.table
-        candidate = self.arms_[0].candidate
+        candidate = None if self.embedding_ is None else self.embedding_.candidate
         self.layers_ = [] if candidate is None else candidate.layers
         self.backbone_ = None
         if candidate is not None and extractor is not None:
@@ -244,7 +249,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         raise NotImplementedError
 
     def _judge_held_out(self, fitted: Fitted, y: NDArray[Any]) -> None:
-        """Score what was predicted for training rows that were held out."""
+        """Score, against the targets as given, what was predicted for training rows that were held out."""
         raise NotImplementedError
 
     def _new_head(self) -> Any:

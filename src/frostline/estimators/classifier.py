@@ -27,7 +27,7 @@ def _head_has_proba(estimator: TextClassifier) -> bool:
 
 
 def _new_has_proba(estimator: TextClassifier) -> bool:
-    return estimator.features == "tfidf" or hasattr(estimator._new_head(), "predict_proba")
+    return estimator.features in ("tfidf", "raw") or hasattr(estimator._new_head(), "predict_proba")
 
 
 class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
@@ -45,9 +45,10 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         ``"weighted_mean"``.
     fusion : {"auto", "concat", "mean", "max"}, default="auto"
         How several layers become one vector.
-    features : {"auto", "embedding", "tfidf", "both"}, default="auto"
-        What is learnt on: the backbone's vectors, TF-IDF of the same text (no backbone runs), both weighed against each other,
-        or what cross-validation on the training rows favors.
+    features : {"auto", "embedding", "tfidf", "raw", "both"}, default="auto"
+        What is learnt on: the backbone's vectors, TF-IDF of the same text or boosted trees on the table's columns (no backbone
+        runs), vectors and TF-IDF weighed against each other, or what cross-validation on the training rows favors of these
+        (columns where there are several).
     head : str or estimator, default="auto"
         ``"linear"`` (logistic, strength by cross-validation), ``"mlp"``, ``"cooccurrence"`` (dot products between several
         layers), or any scikit-learn classifier; ``"auto"`` is ``"linear"``.
@@ -148,7 +149,7 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
             raise UserError(f"Unknown label {label!r}. Allowed: {', '.join(map(repr, known[:20]))}.")
         coef = getattr(self.head_, "coef_", None)
         if not self.reads_backbone_ or coef is None or np.shape(coef)[1:] != (self.head_.n_features_in_,):
-            what = "has no linear map" if self.reads_backbone_ else "reads words, not vectors"
+            what = "has no linear map" if self.reads_backbone_ else "does not read vectors"
             raise UserError(
                 f"This predictor {what}, so no direction stands for {label!r}.",
                 hint="fit with features='embedding' and head='linear', or use CAV.fit on vectors of your choice",
@@ -185,4 +186,5 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
 
     def _judge_held_out(self, fitted: Fitted, y: NDArray[Any]) -> None:
         classes = np.arange(len(self.classes_))
-        self.cv_metrics_ = classification_metrics(y[fitted.rows], fitted.oof, classes) if len(fitted.rows) else {}
+        codes = self._targets(y)[fitted.rows]
+        self.cv_metrics_ = classification_metrics(codes, fitted.oof, classes) if len(fitted.rows) else {}

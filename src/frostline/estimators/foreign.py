@@ -19,6 +19,7 @@ __all__ = ["TRUSTED", "dump_foreign", "load_foreign"]
 
 TRUSTED = frozenset(
     {
+        "functools.partial",
         "sklearn.calibration._CalibratedClassifier",
         "sklearn.calibration._SigmoidCalibration",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
@@ -36,9 +37,11 @@ TRUSTED = frozenset(
         "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
         "sklearn.tree._tree.Tree",
         "sklearn.utils._bunch.Bunch",
+        "sklearn.utils.validation.check_array",
     }
 )
-"""Types that a head may hold besides those that skops trusts by itself."""
+"""Types that a head may hold besides those that skops trusts by itself. A partial runs nothing when it is built, and the
+function that it would call has to be trusted under its own name."""
 
 
 def dump_foreign(head: Any) -> NDArray[np.uint8]:

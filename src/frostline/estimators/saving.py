@@ -15,13 +15,15 @@ from sklearn.base import clone
 from frostline import heads
 from frostline._version import __version__
 from frostline.artifacts import check_keys, read_folder, write_folder
+from frostline.baselines import RawColumns
 from frostline.contracts import EmbedStats, Tap
 from frostline.embedder import TextEmbedder
 from frostline.errors import ArtifactError, UserError
-from frostline.estimators.arms import Arm
+from frostline.estimators.arms import Arm, ways_name
 from frostline.estimators.classifier import TextClassifier
 from frostline.estimators.foreign import dump_foreign, load_foreign
 from frostline.estimators.regressor import TextRegressor
+from frostline.estimators.targets import TargetScale
 from frostline.heads import LogPool, SumPool, reads_layers
 from frostline.reports import to_card, to_html, to_json
 from frostline.reports.model import FitReport
@@ -41,7 +43,7 @@ _HEADS = (
 _HEAD_FILE = "head.safetensors"
 _KEYS = {
     "format", "files", "kind", "frostline", "params", "embedder", "taps", "backbone", "input", "arms", "pool", "classes",
-    "intervals", "n_train", "target", "cv_metrics",
+    "intervals", "scale", "n_train", "target", "cv_metrics",
 }  # fmt: skip
 _RUN_TIME = ("store", "device", "progress", "trust_remote_code")  # of this machine and its user, not of the model
 
@@ -61,11 +63,8 @@ def save_estimator(estimator: TextEstimator, folder: str | Path, report: FitRepo
     UserError
         The head cannot be written safely, or the place cannot be written.
     """
-    packed = [_pack_head(arm.head) for arm in estimator.arms_]
-    tensors = {f"{i}.{name}": array for i, (_, own) in enumerate(packed) for name, array in own.items()}
-    candidate = estimator.arms_[0].candidate
-    intervals = getattr(estimator, "intervals_", None)
-    params, arrays = (None, {}) if intervals is None else intervals.get_state()
+    learnt, tensors = _pack_learnt(estimator)
+    candidate = None if estimator.embedding_ is None else estimator.embedding_.candidate
     names = getattr(estimator, "feature_names_in_", None)
     classes = getattr(estimator, "classes_", None)
     manifest = {
@@ -84,15 +83,12 @@ def save_estimator(estimator: TextEstimator, folder: str | Path, report: FitRepo
             "feature_names_in": None if names is None else [str(name) for name in names],
             "types": estimator.input_types_,
         },
-        "arms": [{"kind": arm.kind, **head} for arm, (head, _) in zip(estimator.arms_, packed, strict=True)],
-        "pool": None if estimator.pool_ is None else _plain(asdict(estimator.pool_)),
         "classes": None if classes is None else _plain_labels(classes),
-        "intervals": params,
+        **learnt,
         "n_train": estimator.n_train_,
         "target": estimator.target_,
         "cv_metrics": estimator.cv_metrics_,
     }
-    tensors |= {f"intervals.{name}": array for name, array in arrays.items()}
     report = report or _own_report(estimator)
     name = Path(folder).name
     texts = {
@@ -146,7 +142,7 @@ def load(
     run_time = {"store": store, "device": device, "progress": progress, "trust_remote_code": trust_remote_code}
     embedder = TextEmbedder(**manifest["embedder"], **run_time)
     arrays = dict(tensors[_HEAD_FILE])
-    residuals = {name.partition(".")[2]: arrays.pop(name) for name in list(arrays) if name.startswith("intervals.")}
+    residuals, scale = (_take(arrays, prefix) for prefix in ("intervals", "scale"))
     arms = _read_arms(manifest, arrays, embedder)
     params = manifest["params"]
     estimator = _KINDS[manifest["kind"]](
@@ -155,6 +151,8 @@ def load(
     estimator.arms_ = arms
     _restore(estimator, manifest)
     if isinstance(estimator, TextRegressor):
+        estimator.scale_ = TargetScale.from_state(manifest["scale"], scale)
+        estimator.target_transform = estimator.scale_.kind
         params = manifest["intervals"]
         estimator.intervals_ = None if params is None else ResidualIntervals.from_state(params, residuals)
     return estimator
@@ -176,10 +174,20 @@ def _read_arms(manifest: dict[str, Any], arrays: dict[str, NDArray[Any]], embedd
     candidate = Candidate(taps, embedder.fusion, embedder.pooling)
     arms = []
     for i, arm in enumerate(manifest["arms"]):
-        check_keys(arm, {"kind", "type", "state"}, f"arm {i}")
-        own = {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith(f"{i}.")}
-        arms.append(Arm(arm["kind"], _unpack_head(arm, own), candidate if arm["kind"] == "embedding" else None))
+        check_keys(arm, {"kind", "type", "state", "encoder"}, f"arm {i}")
+        own = _take(arrays, str(i))
+        columns = _take(own, "encoder")
+        encoder = None if arm["encoder"] is None else RawColumns.from_state(arm["encoder"], columns)
+        arms.append(
+            Arm(arm["kind"], _unpack_head(arm, own), candidate if arm["kind"] == "embedding" else None, encoder)
+        )
     return arms
+
+
+def _take(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    """Move the arrays named ``prefix.NAME`` to a mapping of their own."""
+    start = prefix + "."
+    return {name.removeprefix(start): arrays.pop(name) for name in list(arrays) if name.startswith(start)}
 
 
 def _restore(estimator: TextEstimator, manifest: dict[str, Any]) -> None:
@@ -189,7 +197,7 @@ def _restore(estimator: TextEstimator, manifest: dict[str, Any]) -> None:
     estimator.pool_ = None if pool is None else kind(**{**pool, "weights": np.asarray(pool["weights"])})
     estimator.selection_ = []
     estimator.backbone_ = manifest["backbone"]
-    candidate = estimator.arms_[0].candidate
+    candidate = None if estimator.embedding_ is None else estimator.embedding_.candidate
     estimator.layers_ = [] if candidate is None else candidate.layers
     estimator.n_train_ = manifest["n_train"]
     estimator.target_ = manifest["target"]
@@ -226,6 +234,27 @@ def _plain_labels(classes: NDArray[Any]) -> dict[str, Any]:
         )
     dtype = "object" if classes.dtype.kind == "O" else classes.dtype.str
     return {"dtype": dtype, "values": classes.tolist()}
+
+
+def _pack_learnt(estimator: TextEstimator) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Arms, their pool, the scale of numbers and their intervals."""
+    packed = {str(i): _pack_arm(arm) for i, arm in enumerate(estimator.arms_)}
+    states: dict[str, Any] = {"intervals": None, "scale": None}
+    arrays = {name: own for name, (_, own) in packed.items()}
+    if isinstance(estimator, TextRegressor):
+        states["scale"], arrays["scale"] = estimator.scale_.get_state()
+        if estimator.intervals_ is not None:
+            states["intervals"], arrays["intervals"] = estimator.intervals_.get_state()
+    tensors = {f"{prefix}.{name}": array for prefix, own in arrays.items() for name, array in own.items()}
+    pool = None if estimator.pool_ is None else _plain(asdict(estimator.pool_))
+    return {"arms": [arm for arm, _ in packed.values()], "pool": pool, **states}, tensors
+
+
+def _pack_arm(arm: Arm) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    packed, tensors = _pack_head(arm.head)
+    encoder, arrays = (None, {}) if arm.encoder is None else arm.encoder.get_state()
+    tensors |= {f"encoder.{name}": array for name, array in arrays.items()}
+    return {"kind": arm.kind, "encoder": encoder, **packed}, tensors
 
 
 def _pack_head(head: Any) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -271,7 +300,7 @@ def describe_choice(estimator: TextEstimator) -> dict[str, Any]:
     head = estimator.head_
     names = getattr(estimator, "feature_names_in_", None)
     kinds = [arm.kind for arm in estimator.arms_]
-    chosen: dict[str, Any] = {"features": "both" if len(kinds) > 1 else kinds[0]}
+    chosen: dict[str, Any] = {"features": ways_name(kinds, estimator._task)}
     if estimator.reads_backbone_:
         chosen |= {
             "backbone": embedder.backbone,
@@ -286,6 +315,8 @@ def describe_choice(estimator: TextEstimator) -> dict[str, Any]:
     chosen["input"] = "text" if names is None else [str(name) for name in names]
     chosen |= {name: getattr(embedder, name) for name in ("template", "max_length", "overflow", "precision")}
     chosen["seed"] = int(estimator.seed)
+    if isinstance(estimator, TextRegressor):
+        chosen["target_transform"] = estimator.scale_.kind
     if hasattr(head, "strength_"):
         chosen["strength"] = float(head.strength_)
     if hasattr(head, "chosen_"):

@@ -209,7 +209,7 @@ def when(created: str) -> str:
 
 def uses_backbone(report: FitReport) -> bool:
     """Whether a language model is part of the predictor at all, or a baseline's features were chosen in its place."""
-    return report.chosen.get("features") not in ("tfidf", "raw")
+    return not set(str(report.chosen.get("features", "embedding")).split("+")) <= {"tfidf", "raw"}
 
 
 def data_sentence(report: FitReport) -> str:

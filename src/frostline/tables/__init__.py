@@ -7,6 +7,7 @@ from frostline.tables.cells import parse_number_format
 from frostline.tables.columns import has_json_cells, pick_columns
 from frostline.tables.conform import conform
 from frostline.tables.frames import to_rows
+from frostline.tables.nested import Opened
 from frostline.tables.read import iter_tables, read_table
 from frostline.tables.render import count_cuts, render_rows
 from frostline.tables.vectors import VECTOR_ENDINGS, vector_writer, write_vectors
@@ -15,6 +16,7 @@ from frostline.tables.write import PREDICTION_ENDINGS, check_output, prediction_
 __all__ = [
     "PREDICTION_ENDINGS",
     "VECTOR_ENDINGS",
+    "Opened",
     "check_output",
     "conform",
     "count_cuts",

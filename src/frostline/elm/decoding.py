@@ -1,0 +1,89 @@
+"""How answers are drawn: greedily, or by draws that belong to a row and not to its company."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import LogitsProcessor
+
+from frostline.errors import UserError
+
+__all__ = ["Decoding", "OwnDraws", "row_seed"]
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How an answer is written.
+
+    Parameters
+    ----------
+    max_new_tokens : int, default=96
+    temperature : float or None, default=None
+        None = greedy: always the most probable token.
+    top_p : float, default=0.95
+        Draws come from the fewest tokens that together have this probability.
+    no_repeat_ngram : int, default=0
+        Never write so many tokens in a row twice; 0 = no such rule.
+    """
+
+    max_new_tokens: int = 96
+    temperature: float | None = None
+    top_p: float = 0.95
+    no_repeat_ngram: int = 0
+
+    def checked(self) -> Decoding:
+        """Return these settings where they can be used.
+
+        Raises
+        ------
+        UserError
+        """
+        if self.max_new_tokens < 1:
+            raise UserError(f"max_new_tokens must be 1 or more, got {self.max_new_tokens}.")
+        if self.temperature is not None and not self.temperature > 0:
+            raise UserError(f"temperature must be above 0, or None for greedy, got {self.temperature}.")
+        if not 0 < self.top_p <= 1:
+            raise UserError(f"top_p must be above 0 and at most 1, got {self.top_p}.")
+        return self
+
+
+def row_seed(vectors: Sequence[NDArray[np.floating]], seed: int, number: int) -> int:
+    """A seed for one candidate of one prompt: a function of its vectors, so that company and order do not matter."""
+    digest = hashlib.blake2b(f"{seed}:{number}".encode(), digest_size=8)
+    for vector in vectors:
+        digest.update(np.ascontiguousarray(vector, dtype=np.float32).tobytes())
+    return int.from_bytes(digest.digest(), "big")
+
+
+class OwnDraws(LogitsProcessor):
+    """Leave one token possible in each row, drawn by that row's own numbers.
+
+    Parameters
+    ----------
+    decoding : Decoding
+    seeds : sequence of int
+        One for each row.
+    """
+
+    def __init__(self, decoding: Decoding, seeds: Sequence[int]) -> None:
+        self.decoding = decoding
+        draws = [np.random.default_rng(seed).random(decoding.max_new_tokens) for seed in seeds]
+        self.draws = torch.tensor(np.stack(draws), dtype=torch.float64)
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Scores that are finite at the drawn token only."""
+        at = input_ids.shape[1]
+        ordered, tokens = (scores.double() / float(self.decoding.temperature or 1.0)).sort(dim=-1, descending=True)
+        ladder = ordered.softmax(dim=-1).cumsum(dim=-1)
+        # The token that crosses top_p is kept, those after it are not.
+        mass = torch.where(ladder >= self.decoding.top_p, ladder, torch.inf).amin(dim=-1, keepdim=True)
+        mass = mass.clamp(max=float(1))
+        wanted = self.draws[:, at : at + 1].to(scores.device) * mass
+        rank = torch.searchsorted(ladder, wanted, right=True).clamp(max=scores.shape[-1] - 1)
+        return torch.full_like(scores, -torch.inf).scatter(1, tokens.gather(1, rank), 0.0)

@@ -1,0 +1,85 @@
+"""Which parameters a stage trains: the adapters', the language model's own, or low-rank ones beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from frostline._optional import require
+from frostline.elm.model import ElmModel
+from frostline.elm.stages import AdaptOptions
+from frostline.errors import ArtifactError
+
+__all__ = ["add_lora", "load_parameters", "parameters_of", "prepare"]
+
+
+def prepare(model: ElmModel, options: AdaptOptions, seed: int) -> None:
+    """Make the language model trainable where a stage will train it; nothing changes in what it computes.
+
+    Raises
+    ------
+    MissingExtraError
+        Low-rank training needs peft.
+    """
+    if not options.trains_llm:
+        return
+    if options.tune == "lora":
+        add_lora(model, options.lora_rank, seed)
+    if options.gradient_checkpointing:
+        lm = model.lm  # transformers renamed this in 5.2x
+        enable = getattr(lm, "activation_checkpointing_enable", None) or lm.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
+
+
+def add_lora(model: ElmModel, rank: int, seed: int) -> None:
+    """Put low-rank matrices beside every linear map but the last; the second of each pair is zero.
+
+    References
+    ----------
+    Hu et al., 2021, arXiv 2106.09685.
+    """
+    peft = require("peft", extra="lora", needed_for="training a language model by low-rank matrices (tune='lora')")
+    transposed = any(isinstance(module, Conv1D) for module in model.lm.modules())
+    config = peft.LoraConfig(
+        r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM",
+        fan_in_fan_out=transposed,
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        peft.inject_adapter_in_model(config, model.lm)
+    model.lm.requires_grad_(False)
+    model.lm.eval()
+
+
+def parameters_of(model: ElmModel, part: str, tune: str) -> dict[str, nn.Parameter]:
+    """Parameters of ``"adapter"`` or ``"llm"`` that training may change, by name."""
+    if part == "adapter":
+        return {f"adapter.{name}": p for name, p in model.adapters.named_parameters()}
+    low = tune == "lora"
+    return {f"llm.{name}": p for name, p in model.lm.named_parameters() if not low or "lora_" in name}
+
+
+@torch.no_grad()
+def load_parameters(parameters: Mapping[str, nn.Parameter], values: Mapping[str, Tensor], where: str) -> None:
+    """Set parameters by name.
+
+    Raises
+    ------
+    ArtifactError
+        Other names or shapes.
+    """
+    if set(parameters) != set(values):
+        odd = sorted(set(parameters) ^ set(values))[:3]
+        raise ArtifactError(
+            f"{where} was made for another adapter or language model: {', '.join(odd)} is in one of the two only."
+        )
+    for name, parameter in parameters.items():
+        if parameter.shape != values[name].shape:
+            raise ArtifactError(
+                f"{where} was made for another adapter or language model: {name} has shape {tuple(values[name].shape)}, "
+                f"expected {tuple(parameter.shape)}."
+            )
+        parameter.copy_(values[name])

@@ -1,0 +1,44 @@
+"""Draws that belong to a row: the right shares, whoever stands beside it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from frostline.elm.decoding import Decoding, OwnDraws, row_seed
+from frostline.errors import UserError
+
+EMPTY = torch.empty((4000, 0), dtype=torch.long)
+
+
+def drawn(decoding, logits):
+    scores = OwnDraws(decoding, range(4000))(EMPTY, torch.tensor(logits).log().expand(4000, -1))
+    assert torch.isfinite(scores).sum(dim=-1).eq(1).all()
+    return np.bincount(scores.argmax(-1).numpy(), minlength=len(logits)) / 4000
+
+
+def test_shares_are_the_probabilities():
+    np.testing.assert_allclose(drawn(Decoding(temperature=1.0, top_p=1.0), [0.5, 0.2, 0.3]), [0.5, 0.2, 0.3], atol=0.03)
+
+
+def test_temperature_sharpens():
+    found = drawn(Decoding(temperature=0.5, top_p=1.0), [0.5, 0.2, 0.3])
+    np.testing.assert_allclose(found, np.square([0.5, 0.2, 0.3]) / 0.38, atol=0.03)
+
+
+def test_top_p_keeps_the_token_that_crosses_it():
+    found = drawn(Decoding(temperature=1.0, top_p=0.6), [0.5, 0.2, 0.3])
+    np.testing.assert_allclose(found, [0.625, 0, 0.375], atol=0.03)
+
+
+def test_a_seed_is_a_function_of_the_vectors_and_the_number():
+    a, b = np.arange(3.0), np.arange(3.0) + 1
+    assert row_seed([a], 0, 1) == row_seed([a.astype(np.float32)], 0, 1)
+    assert len({row_seed([a], 0, 1), row_seed([b], 0, 1), row_seed([a], 1, 1), row_seed([a], 0, 2)}) == 4
+
+
+@pytest.mark.parametrize("wrong", [{"temperature": 0}, {"top_p": 0}, {"top_p": 1.1}, {"max_new_tokens": 0}])
+def test_settings_that_cannot_be(wrong):
+    with pytest.raises(UserError, match=next(iter(wrong))):
+        Decoding(**wrong).checked()
