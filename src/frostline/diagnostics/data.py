@@ -139,10 +139,12 @@ def label_errors(evidence: Evidence) -> Verdict:
     )
     share = len(suspects) / len(y)
     message = f"{len(suspects)} of {len(y)} labels are contradicted out of fold; look first at {named}."
-    floor = _floor(y, predicted)
-    if floor >= 0.02:
+    floor, flat = _floor(y, predicted)
+    if floor >= 0.02 and flat:
         return issue(f"{message} Even where the model is surest, at least {floor:.0%} of the labels differ.", share)
-    return tip(f"{message} Where the model is surest labels agree, so hard rows are as likely as wrong ones.", share)
+    return tip(
+        f"{message} The surer the model, the fewer labels differ, so hard rows are as likely as wrong ones.", share
+    )
 
 
 def unknown_language(evidence: Evidence) -> Verdict:
@@ -150,17 +152,17 @@ def unknown_language(evidence: Evidence) -> Verdict:
     words: Counter[str] = Counter()
     for text in evidence.rows.texts[:: max(1, len(evidence.rows) // 1000)]:
         words.update(_fold(word) for word in _WORD.findall(text))
-    if len(words) < 20:
+    if len(words) < 10:
         raise NotApplicable("The rows have too few words to judge the tokenizer by.")
     chosen = [word for word, _ in words.most_common(_MOST_WORDS)]
-    pieces = None if evidence.reader is None else evidence.reader.pieces(chosen)
+    pieces = None if evidence.reader is None else evidence.reader.pieces(["a", *chosen])
     if pieces is None:
         raise NotApplicable("There is no tokenizer to judge.")
+    n_special, pieces = len(pieces[0]) - 1, pieces[1:]
     counts = np.array([words[word] for word in chosen], dtype=np.float64)
     keys = [ids.tobytes() for ids in pieces]
     times = Counter(keys)
     lost = float(np.average([times[key] > 1 for key in keys], weights=counts))
-    n_special = min(len(ids) for ids in pieces) - 1
     letters = np.array([len(word) for word in chosen], dtype=np.float64)
     split = float((counts * [len(ids) - n_special for ids in pieces]).sum() / (counts * letters).sum())
     value = {"confused": lost, "tokens_per_letter": split}
@@ -265,11 +267,17 @@ def _gives_away(column: pa.ChunkedArray, y: NDArray[Any], task: str) -> str | No
     return f"{right:.1%} of its values have one class each" if right >= 0.999 and top < 0.99 else None
 
 
-def _floor(y: NDArray[np.intp], predicted: NDArray[np.float64]) -> float:
-    """Share of differing labels in the surest quarter of the rows: the lower end of its 98 % interval (Clopper, Pearson)."""
-    sure = np.argsort(-predicted.max(axis=1), kind="stable")[: max(1, len(y) // 4)]
-    wrong = int((predicted[sure].argmax(axis=1) != y[sure]).sum())
-    return float(stats.beta.ppf(0.01, wrong, len(sure) - wrong + 1)) if wrong else 0.0
+def _floor(y: NDArray[np.intp], predicted: NDArray[np.float64]) -> tuple[float, bool]:
+    """Share of differing labels in the surer half of the rows, and whether the quarter after it has hardly more of them.
+
+    The share is the lower end of its 98 % interval (Clopper and Pearson). Hard rows become fewer with confidence; wrong labels,
+    which know nothing of the model, do not.
+    """
+    order = np.argsort(-predicted.max(axis=1), kind="stable")
+    wrong = (predicted.argmax(axis=1) != y)[order]
+    n = max(1, len(y) // 2)
+    first, then = int(wrong[:n].sum()), float(wrong[n : n + n // 2].mean()) if n > 1 else 0.0
+    return float(stats.beta.ppf(0.01, first, n - first + 1)) if first else 0.0, first / n >= 0.6 * then
 
 
 def _far_off(rows: NDArray[np.intp], y: NDArray[np.float64], predicted: NDArray[np.float64]) -> Verdict:

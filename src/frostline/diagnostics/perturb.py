@@ -18,9 +18,14 @@ from frostline.tables import render_rows
 __all__ = ["Change", "head_gradients", "perturb", "writing_matters"]
 
 ROWS = 50
+"""Rows that are changed."""
+
 SHARES = (0.01, 0.05, 0.2)
 _MANY = 30  # distinct strings up to which a column is a category
-_DIRECTIONS = 16
+_DIRECTIONS, _STEP = 16, 1e-2
+
+ROUNDING = 1e-6
+"""Standard deviation of a dimension, as a share of its largest entry, up to which it does not vary but for rounding."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ def perturb(evidence: Evidence, n_rows: int = ROWS) -> list[Change]:
     Parameters
     ----------
     evidence : Evidence
-    n_rows : int, default=50
+    n_rows : int, default=ROWS
         Rows that are changed, drawn by the evidence's seed.
 
     Returns
@@ -104,13 +109,14 @@ def head_gradients(evidence: Evidence, n_rows: int = ROWS) -> dict[str, float]:
     Parameters
     ----------
     evidence : Evidence
-    n_rows : int, default=50
+    n_rows : int, default=ROWS
 
     Returns
     -------
     dict of str to float
-        For each layer that is read, the root of the mean squared norm over rows, estimated from sixteen random directions, times
-        the spread of the layer (the root of its mean squared distance from its mean): layers of any scale compare.
+        For each layer that is read, the root of the mean squared norm over rows, estimated from sixteen random directions, over
+        coordinates in units of their standard deviation, so that layers of any scale compare. Dimensions that vary by rounding
+        only (FRL204) are left out.
 
     Raises
     ------
@@ -126,16 +132,14 @@ def head_gradients(evidence: Evidence, n_rows: int = ROWS) -> dict[str, float]:
     for tap in evidence.read.taps:
         i = features.taps.index(tap)
         own = features.vectors[:, i]
-        spread = float(np.sqrt(own.var(axis=0).sum())) or 1.0
-        step, squares = 1e-2 * spread, []
+        spread = own.std(axis=0) * (own.std(axis=0) > ROUNDING * np.abs(own).max(axis=0))
+        squares = []
         for _ in range(_DIRECTIONS):
-            direction = rng.normal(size=own.shape)
-            direction /= np.linalg.norm(direction, axis=1, keepdims=True)
             moved = features.vectors.copy()
-            moved[:, i] += (step * direction).astype(np.float32)
-            rise = (_output(evidence, replace(features, vectors=moved)) - base) / step
-            squares.append(np.square(rise).sum(axis=1).mean() * own.shape[1])
-        found[str(tap.layer)] = float(np.sqrt(np.mean(squares))) * spread
+            moved[:, i] += (_STEP * spread * rng.normal(size=own.shape)).astype(np.float32)
+            rise = (_output(evidence, replace(features, vectors=moved)) - base) / _STEP
+            squares.append(np.square(rise).sum(axis=1).mean())
+        found[str(tap.layer)] = float(np.sqrt(np.mean(squares)))
     return found
 
 

@@ -79,7 +79,7 @@ def vectors_or_head(evidence: Evidence) -> Verdict:
             "layers, another backbone, or more of the row.",
             value,
         )
-    if -mean - 2 * spread > gain + 2 * error and -mean > 1.5 * max(gain, 0.0):
+    if -mean - gain > 2 * np.hypot(spread, error) and -mean > 1.5 * max(gain, 0.0):
         return issue(
             f"The head is too small or badly tuned: out of fold, a {best} gains {-mean:.2f} over a dummy on the same vectors, the "
             f"predictor {gain:.2f}.",

@@ -32,7 +32,7 @@ class Report:
         One for each check, by code.
     perturbations : list of Change
     gradients : dict of str to float
-        Norm of the prediction's gradient over each layer that is read, in spreads of that layer.
+        Norm of the prediction's gradient over each layer that is read, its coordinates in standard deviations.
     figures : list of str
         Plots of the page.
     """
@@ -113,7 +113,7 @@ class Report:
             parts.append(element("section", element("h2", "What small changes do"), table(_LEGEND, header, rows)))
         if self.gradients:
             rows = [[layer, f"{norm:.3g}"] for layer, norm in self.gradients.items()]
-            caption = "Norm of the gradient of the prediction over each layer that is read, in spreads of the layer."
+            caption = "Norm of the gradient of the prediction over each layer that is read, its coordinates in standard deviations."
             parts.append(
                 element("section", element("h2", "How steep the head is"), table(caption, ["layer", "norm"], rows))
             )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from frostline.diagnostics.evidence import Evidence
 from frostline.diagnostics.model import Check, NotApplicable, Verdict, issue, passed, tip
+from frostline.diagnostics.perturb import ROUNDING
 from frostline.numerics.metrics import mean_and_error
 from frostline.numerics.neighbors import nearest
 from frostline.numerics.smoothness import SmoothnessGap, neighbor_ratio, table_smoothness_gap
@@ -29,7 +30,7 @@ _ENOUGH = 20
 def non_finite(evidence: Evidence) -> Verdict:
     """NaN and infinity."""
     vectors = evidence.unchecked_features(evidence.rows).vectors
-    bad: NDArray[np.bool_] = ~np.isfinite(vectors.reshape(len(vectors), -1)).all(axis=1)
+    bad = np.asarray(~np.isfinite(vectors).all(axis=(1, 2)))
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
         return issue(
@@ -88,7 +89,7 @@ def dead_dimensions(evidence: Evidence) -> Verdict:
     if len(Z) < _ENOUGH:
         raise NotApplicable(f"{len(Z)} rows are too few to call a dimension dead.")
     size = np.maximum(np.abs(Z).max(axis=0), 1e-12)
-    dead = Z.std(axis=0) <= 1e-6 * size
+    dead = Z.std(axis=0) <= ROUNDING * size
     share = float(dead.mean())
     if not dead.any():
         return passed(f"All {Z.shape[1]} dimensions vary.", 0.0)
