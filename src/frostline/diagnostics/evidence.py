@@ -102,6 +102,7 @@ class Evidence:
         self.task, self.estimator, self.reader, self.seed = task, estimator, reader, seed
         self._train, self._test, self._against, self._groups = train, test, against, groups
         self._known: dict[tuple[str, int], Any] = {}
+        self._trials: dict[Candidate, Trial] = {}
 
     @property
     def train(self) -> Part:
@@ -184,6 +185,8 @@ class Evidence:
 
     def trial(self, candidate: Candidate) -> Trial:
         """A linear head on some layers, cross-validated on the sample."""
+        if candidate in self._trials:
+            return self._trials[candidate]
         y = self.target(self.rows)[self.sample]
         if self.task == "classification":
             y = np.unique(y, return_inverse=True)[1]
@@ -192,6 +195,7 @@ class Evidence:
         )
         if not len(found.rows):
             raise NotApplicable("There are too few rows to hold any out.")
+        self._trials[candidate] = found
         return found
 
     def layer(self, i: int) -> Candidate:

@@ -142,8 +142,10 @@ def smoothness(evidence: Evidence) -> Verdict:
         )
     found = f"Neighbors differ in the target by {mean:.2f} ± {error:.2f} of what any two rows differ by."
     if evidence.task == "regression" and evidence.rows.table.num_columns > 1:
-        gap = layer_gaps(evidence)["read"]
+        gaps = layer_gaps(evidence)
+        gap = gaps["read"]
         value["gap"] = {"z": gap.gap, "lower": gap.lower, "upper": gap.upper}
+        value["gap"]["layers"] = {layer: found.gap for layer, found in gaps.items() if layer != "read"}
         if gap.upper < 0:
             return tip(
                 f"{found} The target is smoother over the raw columns (Z = {gap.gap:.2f}, {gap.lower:.2f} to {gap.upper:.2f}): "
