@@ -234,3 +234,14 @@ def test_raw_columns_are_the_same_after_saving():
     again = RawColumns.from_state(json.loads(json.dumps(params)), tensors)
     np.testing.assert_array_equal(again.transform(table), encoder.transform(table))
     np.testing.assert_array_equal(again.categorical_, encoder.categorical_)
+
+
+@pytest.mark.parametrize("task", ["regression", "classification"])
+def test_a_column_without_values_in_a_fold_is_a_constant(task):
+    X = np.random.default_rng(0).normal(size=(100, 2))
+    y = (X[:, 0] > 0).astype(float if task == "regression" else int)
+    X[:50, 1] = np.nan
+    trees = boosting(task, y, np.zeros(2, dtype=bool), 0).fit(X[:50], y[:50])
+    assert (trees.predict(X[50:]).round() == y[50:]).mean() > 0.9
+    if task == "classification":
+        np.testing.assert_allclose(trees.predict_proba(X).sum(axis=1), 1)

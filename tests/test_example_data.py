@@ -8,8 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from frostline.keys import key_split
+
 DATA = Path(__file__).parents[1] / "examples" / "data"
-TABLES = {"mr/train.csv": 7108, "mr/test.csv": 3554, "auto-mpg/auto-mpg.csv": 398, "books/books.csv": 1500}
+TABLES = {
+    "mr/train.csv": 7108,
+    "mr/test.csv": 3554,
+    "auto-mpg/auto-mpg.csv": 398,
+    "books/books.csv": 1500,
+    "films/films.csv": 6351,
+    "films/ratings.csv": 87976,
+}
 
 
 def rows(name: str) -> list[dict[str, str]]:
@@ -62,3 +71,27 @@ def test_books_are_distinct_and_whole() -> None:
     assert all(value for row in table for value in row.values())
     assert all(1 <= float(row["average_rating"]) <= 5 for row in table)
     assert (DATA / "books/books.csv").stat().st_size <= 1_000_000
+
+
+def test_a_film_is_on_one_side_of_the_split_by_key_and_by_text() -> None:
+    table = rows("films/films.csv")
+    assert Counter(row["split"] for row in table) == {"train": 5296, "valid": 415, "test": 640}
+    for column in ("key", "lead"):
+        sides: dict[str, set[str]] = {}
+        for row in table:
+            sides.setdefault(row[column], set()).add(row["split"])
+        assert {len(side) for side in sides.values()} == {1}
+
+
+def test_the_split_of_films_follows_from_the_key() -> None:
+    table = rows("films/films.csv")
+    drawn = key_split([row["key"] for row in table], {"train": 0.85, "valid": 0.05, "test": 0.1}, "frostline-films-1")
+    moved = [(now, row["split"]) for now, row in zip(drawn.tolist(), table, strict=True) if now != row["split"]]
+    assert set(moved) == {("train", "valid")}
+    assert len(moved) < 0.03 * len(table)
+
+
+def test_every_rating_is_of_a_film_in_the_table() -> None:
+    films = {row["movieId"] for row in rows("films/films.csv")}
+    assert len(films) == 6351
+    assert {row["movieId"] for row in rows("films/ratings.csv")} <= films

@@ -16,10 +16,12 @@ from frostline._version import __version__ as __version__
 _HOME = {
     "ArtifactError": "frostline.errors",
     "CAV": "frostline.concepts",
+    "Decision": "frostline.decisions",
     "EmbedOptions": "frostline.engines",
     "FitOptions": "frostline.engines",
     "FrostlineError": "frostline.errors",
     "InputOptions": "frostline.engines",
+    "LlmembedOptions": "frostline.studies.llmembed",
     "MissingExtraError": "frostline.errors",
     "Store": "frostline.store",
     "StoreError": "frostline.errors",
@@ -30,6 +32,8 @@ _HOME = {
     "diagnose": "frostline.diagnostics",
     "diagnose_artifact": "frostline.engines",
     "diagnose_table": "frostline.engines",
+    "behavioral_space": "frostline.spaces",
+    "behavioral_table": "frostline.engines",
     "doctor": "frostline.engines",
     "embed_table": "frostline.engines",
     "evaluate_table": "frostline.engines",
@@ -37,9 +41,12 @@ _HOME = {
     "forecast_embed": "frostline.engines",
     "forecast_fit": "frostline.engines",
     "forecast_predict": "frostline.engines",
+    "graph_space": "frostline.spaces",
+    "graph_table": "frostline.engines",
     "load": "frostline.estimators",
     "metrics": "frostline.numerics",
     "predict_table": "frostline.engines",
+    "study_llmembed": "frostline.studies.llmembed",
     "sweep": "frostline.engines",
 }
 
@@ -60,11 +67,13 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from frostline.concepts import CAV as CAV
+    from frostline.decisions import Decision as Decision
     from frostline.diagnostics import diagnose as diagnose
     from frostline.embedder import TextEmbedder as TextEmbedder
     from frostline.engines import EmbedOptions as EmbedOptions
     from frostline.engines import FitOptions as FitOptions
     from frostline.engines import InputOptions as InputOptions
+    from frostline.engines import behavioral_table as behavioral_table
     from frostline.engines import diagnose_artifact as diagnose_artifact
     from frostline.engines import diagnose_table as diagnose_table
     from frostline.engines import doctor as doctor
@@ -74,6 +83,7 @@ if TYPE_CHECKING:
     from frostline.engines import forecast_embed as forecast_embed
     from frostline.engines import forecast_fit as forecast_fit
     from frostline.engines import forecast_predict as forecast_predict
+    from frostline.engines import graph_table as graph_table
     from frostline.engines import predict_table as predict_table
     from frostline.engines import sweep as sweep
     from frostline.errors import ArtifactError as ArtifactError
@@ -85,4 +95,8 @@ if TYPE_CHECKING:
     from frostline.estimators import TextRegressor as TextRegressor
     from frostline.estimators import load as load
     from frostline.numerics import metrics as metrics
+    from frostline.spaces import behavioral_space as behavioral_space
+    from frostline.spaces import graph_space as graph_space
     from frostline.store import Store as Store
+    from frostline.studies.llmembed import LlmembedOptions as LlmembedOptions
+    from frostline.studies.llmembed import study_llmembed as study_llmembed

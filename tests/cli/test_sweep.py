@@ -9,8 +9,8 @@ import pytest
 
 import frostline
 from fakes import add_recipe, tiny_bert
+from frostline._energy import EnergyMeter
 from frostline.cli import main
-from frostline.engines.energy import EnergyMeter
 from frostline.errors import UserError
 
 WORDS = ["frost", "line", "deep", "cold", "warm", "sun", "ice", "snow"]

@@ -84,3 +84,19 @@ def test_weights_are_never_negative():
     y = np.arange(100.0)
     pool = SumPool.fit([y + np.sin(y), -y], y)
     assert (pool.weights >= 0).all()
+
+
+def test_predictors_of_weighted_rows_are_led_back_to_the_true_frequencies(classes):
+    _, p, codes = classes
+    weights = np.array([0.5, 1.0, 6.0])
+    weighted = p * weights / (p * weights).sum(1, keepdims=True)
+    pool = LogPool.fit([weighted], codes, weights)
+    np.testing.assert_allclose(pool.shift - pool.shift[0], np.log(weights[0] / weights), atol=0.1)
+    np.testing.assert_allclose(pool([weighted]), p, atol=0.02)
+    few = LogPool.fit([weighted[:6]], codes[:6], weights)
+    np.testing.assert_allclose(few([weighted[:6]]), p[:6], atol=0.15)
+
+
+def test_without_weights_there_is_no_shift(classes):
+    _, p, codes = classes
+    assert LogPool.fit([p], codes).shift is None

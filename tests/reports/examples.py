@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from frostline.contracts import EmbedStats
-from frostline.reports.model import FitReport, LayerScore
+from frostline.reports.model import ClassScore, FitReport, LayerScore, Mistake, Share
 
 CHOSEN = {
     "backbone": "minilm",
@@ -210,7 +210,27 @@ def folds() -> FitReport:
     )
 
 
+def decided() -> FitReport:
+    """Weighted classes, abstention, and mistakes with their texts."""
+    report, scores = many_classes(), []
+    for i, (label, own) in enumerate(zip(report.labels, report.confusion, strict=True)):
+        hits, n, predicted = int(own[i]), int(own.sum()), int(report.confusion[:, i].sum())
+        recall = Share(hits / n, max(0.0, hits / n - 0.1), min(1.0, hits / n + 0.05))
+        precision = Share(hits / predicted if predicted else math.nan, 0.0, 1.0)
+        scores.append(ClassScore(label, 8 * n, n, predicted, precision, recall, recall))
+    mistakes = [
+        Mistake("topic-01", "topic-00", 0.97, "shares fell <b>sharply</b> & nobody knew why"),
+        Mistake("topic-01", "topic-00", math.nan, "a head without probabilities"),
+    ]
+    test = {"n_rows": 60, "n_answered": 50, "n_right": 49}
+    test |= {"coverage": [0.83, 0.71, 0.91], "precision": [0.98, 0.89, 0.999]}
+    cutoff = {"precision": 0.95, "level": 0.95, "confidence": 0.81, "n": 400, "kept": 300, "right": 296, "bound": 0.955}
+    decision = {"class_weight": {"topic-00": 0.5, "topic-01": 7.5}, "abstention": cutoff | {"test": test}}
+    return replace(report, classes=scores, mistakes=mistakes, decision=decision)
+
+
 EXAMPLES = {
+    "decided": decided,
     "binary": binary,
     "worse": worse,
     "level": level,

@@ -4,7 +4,6 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from sklearn.metrics import precision_recall_fscore_support
 
 from frostline.reports import confusion
 
@@ -49,18 +48,6 @@ def test_top_confusions_fall_and_name_true_before_predicted() -> None:
     assert [(c.true, c.predicted, c.n) for c in top] == [("c", "a", 9), ("a", "b", 4), ("b", "a", 2), ("a", "c", 1)]
     assert top[0].share == pytest.approx(9 / 23)
     assert confusion.top_confusions(LABELS, COUNTS, limit=1) == top[:1]
-
-
-def test_class_scores_equal_those_of_scikit_learn() -> None:
-    true, predicted = (np.repeat(axis.ravel(), COUNTS.ravel()) for axis in np.indices((3, 3)))
-    expected = precision_recall_fscore_support(true, predicted)
-    np.testing.assert_allclose(np.array(confusion.class_scores(COUNTS)).T, expected)
-
-
-def test_a_class_that_is_never_predicted_has_no_precision() -> None:
-    precision, recall, f1, n = confusion.class_scores(np.array([[3, 0], [2, 0]]))[1]
-    assert np.isnan(precision)
-    assert (recall, f1, n) == (0.0, 0.0, 2)
 
 
 def test_large_counts_are_written_small_enough_for_their_cell() -> None:

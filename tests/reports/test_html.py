@@ -11,7 +11,7 @@ import pytest
 
 from frostline.reports import confusion, to_html
 
-from .examples import EXAMPLES, bare, binary, folds, hostile, many_classes, regression, saved, worse
+from .examples import EXAMPLES, bare, binary, decided, folds, hostile, many_classes, regression, saved, worse
 
 
 def parse(page: str) -> ElementTree.Element:
@@ -114,10 +114,27 @@ def test_the_verdict_stands_on_top_with_its_tone() -> None:
 def test_what_is_left_out_of_many_classes_is_said() -> None:
     text = words(parse(to_html(many_classes(77))))
     assert "Of 77 classes the 15 with the most errors are drawn; the other 62 are summed" in text
-    assert "Score of each class (77)" in text
-    assert all(f"topic-{i:02d}" in text for i in range(77))
     assert re.search(r"Most frequent confusions \(10 of \d+ pairs\)", text)
     assert "Of 2 classes" not in to_html(binary())
+
+
+def test_every_class_is_scored_the_worst_first_and_mistakes_are_quoted() -> None:
+    report = decided()
+    tables = {words(t.find("caption")): t for t in parse(to_html(report)).iter("table")}
+    rows = list(tables["Score of each class (52, the worst first; 95 % intervals)"].find("tbody"))
+    worst = min(report.classes, key=lambda c: c.f1.value)
+    assert words(rows[0][0]) == worst.label
+    assert {words(row[0]) for row in rows} == set(report.labels)
+    texts = [[words(cell) for cell in row] for row in tables["The most confident mistakes (2)"].find("tbody")]
+    assert texts[0] == ["topic-01 as topic-00", "97.0 %", "shares fell <b>sharply</b> & nobody knew why"]
+    assert texts[1][1] == "–"
+
+
+def test_how_labels_are_decided_is_said() -> None:
+    text = words(parse(to_html(decided())))
+    assert "How labels are decided" in text
+    assert "On the test rows it answers 83.0 % (71 to 91), and of the answers 98.0 % (89 to 100) are right." in text
+    assert "How labels are decided" not in to_html(binary())
 
 
 def test_two_classes_need_no_table_of_pairs() -> None:

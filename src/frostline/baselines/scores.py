@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.multioutput import MultiOutputRegressor
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from frostline.baselines.raw_columns import RawColumns
 from frostline.baselines.text import Task, fit_text
+from frostline.baselines.trees import TreesClassifier, TreesRegressor
 from frostline.errors import UserError
 from frostline.numerics.metrics import classification_metrics, regression_metrics
 from frostline.splits import KeyColumn
@@ -118,6 +118,6 @@ def boosting(task: Task, y: NDArray[Any], categorical: NDArray[np.bool_], seed: 
     }
     if task == "classification":
         n_rounds = min(100, max(20, 1000 // len(np.unique(y))))
-        return HistGradientBoostingClassifier(max_iter=n_rounds, **settings)
-    model = HistGradientBoostingRegressor(**settings)
+        return TreesClassifier(max_iter=n_rounds, **settings)
+    model = TreesRegressor(**settings)
     return model if y.ndim == 1 else MultiOutputRegressor(model)

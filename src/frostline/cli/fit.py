@@ -24,7 +24,9 @@ def fit(
         str | None, typer.Option("--group", metavar="C", help="Values of this column are never split.")
     ] = None,
     task: Annotated[str, typer.Option("--task", metavar="T", help="auto, classification, regression.")] = "auto",
-    head: Annotated[str, typer.Option("--head", metavar="H", help="auto, linear, mlp, cooccurrence.")] = "auto",
+    head: Annotated[
+        str, typer.Option("--head", metavar="H", help="auto, linear, mlp, kernel, boosting, cooccurrence.")
+    ] = "auto",
     features: Annotated[
         str, typer.Option("--features", metavar="F", help="auto, embedding, tfidf or raw (no backbone), both.")
     ] = "auto",
@@ -38,6 +40,20 @@ def fit(
             "--target-transform", metavar="S", help="Of numbers: auto, none, log, log1p, yeo-johnson, quantile."
         ),
     ] = "auto",
+    class_weight: Annotated[
+        str | None, typer.Option("--class-weight", metavar="W", help="balanced, or JSON: {label: weight}.")
+    ] = None,
+    cost: Annotated[
+        str | None, typer.Option("--cost", metavar="J", help="JSON (file): {true: {predicted: cost}}, or a matrix.")
+    ] = None,
+    threshold: Annotated[
+        str | None, typer.Option("--threshold", metavar="L=P", help="Predict L from probability P on; P = f1: chosen.")
+    ] = None,
+    min_precision: Annotated[
+        float | None,
+        typer.Option("--min-precision", metavar="P", help="Answer only where so many answers are right: 0.95"),
+    ] = None,
+    no_texts: Annotated[bool, typer.Option("--no-texts", help="Quote no texts of mistakes in the report.")] = False,
     text: o.Text = None,
     template: o.Template = None,
     columns: o.Columns = None,
@@ -61,9 +77,11 @@ def fit(
 ) -> None:
     """Train a classifier or regressor on a table and judge it beside its baselines."""
     o.check_price(price, dry_run)
+    o.check_precision(precision)
     job: dict[str, Any] = {
         "options": frostline.FitOptions(
-            target, test, test_size, cv, refit, group, task, head, features, seed, on_overlap, target_transform
+            target, test, test_size, cv, refit, group, task, head, features, seed, on_overlap, target_transform,
+            o.class_weight_of(class_weight), o.decision_of(cost, threshold, min_precision), not no_texts,
         ),
         "inputs": frostline.InputOptions(text, template, o.split(columns), id, number_format),
         "embedding": frostline.EmbedOptions(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -31,8 +32,11 @@ __all__ = [
     "Template",
     "Text",
     "TrustRemoteCode",
+    "check_precision",
     "check_price",
+    "class_weight_of",
     "cuts",
+    "decision_of",
     "emit",
     "show_forecast",
     "split",
@@ -110,6 +114,45 @@ def store_of(store: str | None, no_store: bool) -> str | None:
     return None if no_store else store or "default"
 
 
+def class_weight_of(value: str | None) -> Any:
+    """The library's `class_weight`: None, a word, or a mapping from JSON."""
+    return value if value is None or value == "balanced" else _json_of(value, "--class-weight")
+
+
+def decision_of(cost: str | None, threshold: str | None, min_precision: float | None) -> Any:
+    """The library's `decision`; None where nothing was asked for."""
+    if cost is None and threshold is None and min_precision is None:
+        return None
+    label, given, number = (threshold or "").rpartition("=")
+    if threshold is not None and not given:
+        raise frostline.UserError(f"--threshold {threshold}: allowed is LABEL=0.3 or LABEL=f1.")
+    try:
+        value = number if number == "f1" else float(number or 0)
+    except ValueError as error:
+        raise frostline.UserError(f"--threshold {threshold}: {number!r} is neither a number nor f1.") from error
+    return frostline.Decision(
+        cost=None if cost is None else _json_of(cost, "--cost"),
+        threshold=None if threshold is None else {label: value},
+        precision=min_precision,
+    )
+
+
+def _json_of(value: str, flag: str) -> Any:
+    """JSON that was given in place, or in a file."""
+    try:
+        text = value if value.lstrip().startswith(("{", "[")) else Path(value).read_text(encoding="utf-8")
+        found = json.loads(text)
+    except OSError as error:
+        raise frostline.UserError(
+            f"{flag} {value} cannot be read: {error.strerror}.", hint="give a JSON file, or JSON itself in quotes"
+        ) from error
+    except ValueError as error:
+        raise frostline.UserError(f"{flag} is not JSON: {error}.") from error
+    if not isinstance(found, dict | list):
+        raise frostline.UserError(f"{flag} must be a JSON object or array, got {found!r}.")
+    return found
+
+
 def emit(result: Mapping[str, Any], *, as_json: bool) -> None:
     """Print the result as the last line of stdout where it was asked for."""
     if as_json:
@@ -156,6 +199,15 @@ def show_forecast(forecast: Any, *, price: float | None = None, as_json: bool) -
         },
         as_json=as_json,
     )
+
+
+def check_precision(precision: str) -> None:
+    """Tell the precision of answers from that of the backbone's numbers."""
+    if precision.replace(".", "", 1).isdigit():
+        raise frostline.UserError(
+            f"--precision {precision} is about the backbone's numbers: allowed are exact, fast, int8, or a dtype.",
+            hint=f"for answers of which so many are right: --min-precision {precision}",
+        )
 
 
 def check_price(price: float | None, dry_run: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -11,7 +12,7 @@ from frostline.diagnostics.model import OUTCOMES, Finding
 from frostline.diagnostics.perturb import Change
 from frostline.errors import UserError, nearest
 from frostline.reports.markup import Markup, element
-from frostline.reports.page import page, table
+from frostline.reports.page import document, figure, section, table
 
 __all__ = ["Report"]
 
@@ -91,7 +92,7 @@ class Report:
         """Plain JSON values."""
         return {
             **{name: getattr(self, name) for name in ("title", "task", "n_rows")},
-            "findings": [asdict(finding) for finding in self.findings],
+            "findings": [_finite(asdict(finding)) for finding in self.findings],
             "counts": {outcome: len(self.of(outcome)) for outcome in OUTCOMES},
             "perturbations": [asdict(change) for change in self.perturbations],
             "gradients": self.gradients,
@@ -107,23 +108,33 @@ class Report:
                 cards.append(
                     element("div", badge, head, element("p", finding.message), class_=f"verdict {_BADGES[outcome]}")
                 )
-        parts = [*cards, *(element("section", figure) for figure in self.figures)]
+        parts = [*cards, *(element("section", figure(chart)) for chart in self.figures)]
         if self.perturbations:
             header, *rows = _rows_of(self.perturbations)
-            parts.append(element("section", element("h2", "What small changes do"), table(_LEGEND, header, rows)))
+            parts.append(section("What small changes do", table(_LEGEND, header, rows)))
         if self.gradients:
             rows = [[layer, f"{norm:.3g}"] for layer, norm in self.gradients.items()]
             caption = "Norm of the gradient of the prediction over each layer that is read, its coordinates in standard deviations."
-            parts.append(
-                element("section", element("h2", "How steep the head is"), table(caption, ["layer", "norm"], rows))
-            )
-        return page(f"Diagnosis of {self.title}", f"{self.n_rows:,} rows, {self.task}; {self.summary}.", *parts)
+            parts.append(section("How steep the head is", table(caption, ["layer", "norm"], rows)))
+        name = f"Diagnosis of {self.title}"
+        lead = f"{self.n_rows:,} rows, {self.task}; {self.summary}."
+        top = element("header", element("h1", name), element("p", lead, class_="lead"))
+        return document(name, top, *parts)
 
 
 _LEGEND = (
     "Embedding and raw columns: distance moved, as a share of the distance between two rows. Prediction: standard deviations, or "
     "probability moved."
 )
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity: what is not finite is None."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _rows_of(changes: list[Change]) -> list[list[str]]:

@@ -145,7 +145,7 @@ def smoothness(evidence: Evidence) -> Verdict:
         gaps = layer_gaps(evidence)
         gap = gaps["read"]
         value["gap"] = {"z": gap.gap, "lower": gap.lower, "upper": gap.upper}
-        value["gap"]["layers"] = {layer: found.gap for layer, found in gaps.items() if layer != "read"}
+        value["gap"]["layers"] = {layer: own.gap for layer, own in gaps.items() if layer != "read"}
         if gap.upper < 0:
             return tip(
                 f"{found} The target is smoother over the raw columns (Z = {gap.gap:.2f}, {gap.lower:.2f} to {gap.upper:.2f}): "

@@ -7,12 +7,14 @@ from frostline.engines.embed import embed_table, forecast_embed
 from frostline.engines.fit import FitResult, fit_table, forecast_fit
 from frostline.engines.health import doctor
 from frostline.engines.options import EmbedOptions, FitOptions, InputOptions
+from frostline.engines.space import behavioral_table, graph_table
 
 __all__ = [
     "EmbedOptions",
     "FitOptions",
     "FitResult",
     "InputOptions",
+    "behavioral_table",
     "diagnose_artifact",
     "diagnose_table",
     "doctor",
@@ -22,6 +24,7 @@ __all__ = [
     "forecast_embed",
     "forecast_fit",
     "forecast_predict",
+    "graph_table",
     "predict_table",
     "sweep",
 ]

@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from frostline.backbones import WINDOW_ROWS
 from frostline.contracts import EmbedStats
 from frostline.embedder import RowStream, TextEmbedder
+from frostline.engines.classes import class_scores, decision_of
 from frostline.engines.inputs import target_values
-from frostline.engines.scores import LEVEL, judge
+from frostline.engines.scores import LEVEL, Judgement, judge
 from frostline.errors import ArtifactError, UserError
 from frostline.estimators import TextClassifier, TextRegressor, load
 from frostline.features import Features, Forecast
+from frostline.reports.classes import class_json
 from frostline.tables import PREDICTION_ENDINGS, check_output, iter_tables, prediction_writer, read_table
 
 __all__ = ["evaluate_table", "forecast_predict", "predict_table"]
@@ -78,11 +81,22 @@ def _columns(estimator: Any, features: Features, proba: bool, interval: float | 
         return dict(
             zip(("prediction", "lower", "upper"), estimator.predict_with_interval(features, interval), strict=True)
         )
-    columns: dict[str, Any] = {"prediction": estimator.predict_features(features)}
+    if not isinstance(estimator, TextClassifier):
+        return {"prediction": estimator.predict_features(features)}
+    columns = _decided(estimator, features)
     if proba:
         values = estimator.proba_features(features)
         columns |= {f"proba_{label}": values[:, i] for i, label in enumerate(estimator.classes_)}
     return columns
+
+
+def _decided(estimator: TextClassifier, features: Features) -> dict[str, Any]:
+    """Labels; where a precision was asked for, none for the rows that are not answered, and a column that says so."""
+    decided = estimator.decide_features(features)
+    if estimator.rule_.cutoff is None:
+        return {"prediction": decided.labels}
+    # Typed by the labels, so that a window without any answer is of the same type.
+    return {"prediction": pa.array(decided.labels, mask=decided.abstained), "abstained": decided.abstained}
 
 
 def evaluate_table(
@@ -142,12 +156,24 @@ def evaluate_table(
     stats = features.stats
     return {
         "metrics": judgement.metrics,
+        **_by_class(estimator, judgement),
         "interval": LEVEL if isinstance(estimator, TextRegressor) else None,
         "n_rows": stats.n_rows,
         "n_embedded": stats.n_embedded,
         "n_truncated": stats.n_truncated,
         "truncated_columns": stats.truncated_columns,
     }
+
+
+def _by_class(estimator: Any, judgement: Judgement) -> dict[str, Any]:
+    """Score of each class, and of the answers where rows may be abstained from."""
+    if judgement.confusion is None:
+        return {}
+    scores = class_scores(judgement.labels, judgement.confusion, [0] * len(judgement.labels))
+    found: dict[str, Any] = {"classes": [class_json(score) for score in scores]}
+    for score in found["classes"]:
+        del score["n_train"]
+    return {**found, "decision": decision_of(estimator, judgement.answered)}
 
 
 def forecast_predict(

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
+from frostline._energy import EnergyMeter
 from frostline.backbones import resolve_layers
 from frostline.contracts import FUSIONS
 from frostline.embedder import TextEmbedder
 from frostline.engines.data import group_rows, read_rows
-from frostline.engines.energy import EnergyMeter
 from frostline.engines.inputs import build_embedder
 from frostline.engines.options import EmbedOptions, FitOptions, InputOptions
 from frostline.errors import UserError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from frostline.artifacts import check_place
 from frostline.baselines import run_baselines
 from frostline.contracts import EmbedStats
 from frostline.embedder import Rendered, TextEmbedder
+from frostline.engines.classes import class_scores, decision_of, keep_mistakes
 from frostline.engines.data import FitRows, Split, group_rows, make_split, read_rows
 from frostline.engines.inputs import build_embedder
 from frostline.engines.options import EmbedOptions, FitOptions, InputOptions
@@ -163,9 +165,14 @@ class FitJob:
         }  # fmt: skip
         estimator: TextClassifier | TextRegressor
         if rows.task == "regression":
+            if options.class_weight is not None or options.decision is not None:
+                raise UserError(
+                    "Class weights, costs, thresholds and precision are for classes; the target is a number.",
+                    hint="leave them out, or use --task classification",
+                )
             estimator = TextRegressor(**shared, target_transform=options.target_transform)
         elif options.target_transform == "auto":
-            estimator = TextClassifier(**shared)
+            estimator = TextClassifier(**shared, class_weight=options.class_weight, decision=options.decision)
         else:
             raise UserError(f"target_transform={options.target_transform!r} is for numbers; the task is {rows.task}.")
         estimator.check_params()
@@ -241,7 +248,22 @@ class FitJob:
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             version=__version__,
             **judgement.as_report(),
+            **self._about_classes(estimator, judgement, train),
         )
+
+    def _about_classes(self, estimator: Any, judgement: Judgement, train: NDArray[np.intp]) -> dict[str, Any]:
+        """How each class fares and how labels are decided; nothing of a regressor."""
+        if self.rows.task != "classification":
+            return {}
+        decision, labels, counts = decision_of(estimator, judgement.answered), judgement.labels, judgement.confusion
+        if counts is None or not labels:
+            return {"decision": decision}
+        rows = Counter(map(str, self.rows.y[train].tolist()))
+        return {
+            "decision": decision,
+            "classes": class_scores(labels, counts, [rows[label] for label in labels]),
+            "mistakes": keep_mistakes(judgement.mistakes, labels, counts) if self.options.show_texts else [],
+        }
 
     def _layer_scores(self, estimator: Any, features: Features, train: NDArray[np.intp]) -> list[LayerScore]:
         """Each layer alone: as the fit has compared them, else by a linear head."""

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from frostline.decisions import Decision
+
 __all__ = ["EmbedOptions", "FitOptions", "InputOptions"]
 
 
@@ -93,6 +95,11 @@ class FitOptions:
         What happens when rows of the test file also stand in the training file.
     target_transform : str, default="auto"
         As for :class:`frostline.TextRegressor`; for numbers only.
+    class_weight : None, "balanced" or mapping of label to weight, default=None
+    decision : Decision, default=None
+        Costs, a threshold, or a precision below which no answer is given.
+    show_texts : bool, default=True
+        Whether the report quotes the beginning of test rows that were predicted wrongly.
     """
 
     target: str
@@ -107,3 +114,6 @@ class FitOptions:
     seed: int = 0
     on_overlap: str = "report"
     target_transform: str = "auto"
+    class_weight: Any = None
+    decision: Decision | None = None
+    show_texts: bool = True

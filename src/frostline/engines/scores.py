@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from frostline.engines.classes import Answered, find_mistakes
 from frostline.estimators import TextClassifier, TextRegressor
 from frostline.features import Features
 from frostline.heads import fit_head, make_head
 from frostline.numerics.metrics import classification_metrics, confusion, regression_metrics, reliability_bins
-from frostline.reports.model import LayerScore
+from frostline.reports.model import LayerScore, Mistake
 
 __all__ = ["LEVEL", "Judgement", "judge", "judge_folds", "layer_scores"]
 
@@ -33,13 +34,14 @@ class Judgement:
     confusion: NDArray[Any] | None = None
     reliability: list[tuple[float, float, int]] = dataclasses.field(default_factory=list)
     scatter: dict[str, NDArray[Any]] = dataclasses.field(default_factory=dict)
+    mistakes: list[Mistake] = dataclasses.field(default_factory=list)
     certainty: NDArray[Any] | None = None
+    answered: Answered | None = None
 
     def as_report(self) -> dict[str, Any]:
-        """The fields that a report takes over."""
-        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        del fields["certainty"]
-        return fields
+        """The fields that a report takes over as they are."""
+        names = [field.name for field in dataclasses.fields(self)]
+        return {name: getattr(self, name) for name in names if name not in ("certainty", "answered", "mistakes")}
 
 
 def judge(
@@ -63,27 +65,36 @@ def judge(
 def _judge_classes(
     estimator: Any, features: Features, y: NDArray[Any], baselines: dict[str, dict[str, float]]
 ) -> Judgement:
-    classes = estimator.classes_
+    classes, decided = estimator.classes_, estimator.decide_features(features)
+    found = Judgement(
+        metrics={},
+        baselines=baselines,
+        labels=[str(label) for label in classes],
+        confusion=confusion(y, decided.labels, classes),
+        mistakes=find_mistakes(decided, y, features.texts),
+        answered=Answered.of(decided, y) if estimator.rule_.cutoff is not None else None,
+    )
     if hasattr(estimator, "predict_proba"):
         proba = estimator.proba_features(features)
         certainty, right = proba.max(1), classes[proba.argmax(1)] == y
-        return Judgement(
-            metrics=classification_metrics(y, proba, classes),
-            baselines=baselines,
-            labels=[str(label) for label in classes],
-            confusion=confusion(y, classes[proba.argmax(1)], classes),
+        metrics = classification_metrics(y, proba, classes, decided.labels)
+        return dataclasses.replace(
+            found,
+            metrics=metrics | _mean_cost(estimator, decided.labels, y),
             reliability=reliability_bins(certainty, right),
             certainty=np.column_stack([certainty, right]),
         )
-    predicted = estimator.predict_features(features)
     # One-hot "probabilities" of a head that gives none would make log loss and calibration error look measured.
-    hard = classification_metrics(y, (predicted[:, None] == classes[None, :]).astype(np.float64), classes)
-    return Judgement(
-        metrics={name: hard[name] for name in ("accuracy", "macro_f1")},
-        baselines=baselines,
-        labels=[str(label) for label in classes],
-        confusion=confusion(y, predicted, classes),
-    )
+    hard = classification_metrics(y, (decided.labels[:, None] == classes[None, :]).astype(np.float64), classes)
+    return dataclasses.replace(found, metrics={name: hard[name] for name in ("accuracy", "macro_f1")})
+
+
+def _mean_cost(estimator: Any, predicted: NDArray[Any], y: NDArray[Any]) -> dict[str, float]:
+    """What the decisions cost a row, by the matrix that was given; nothing without one."""
+    if estimator.decision is None or estimator.decision.cost is None:
+        return {}
+    true, decided = (np.searchsorted(estimator.classes_, labels) for labels in (y, predicted))
+    return {"cost": float(estimator.rule_.cost[true, decided].mean())}
 
 
 def _judge_numbers(
@@ -107,12 +118,15 @@ def judge_folds(folds: Sequence[Judgement]) -> Judgement:
     joined = np.concatenate(certainty) if certainty else None
     same = all(fold.labels == folds[0].labels for fold in folds)
     counts = [fold.confusion for fold in folds if fold.confusion is not None]
+    answered = [fold.answered for fold in folds if fold.answered is not None]
     return Judgement(
         metrics=_over([fold.metrics for fold in folds], np.mean),
         metrics_std=_over([fold.metrics for fold in folds], np.std),
         baselines={name: _over([fold.baselines[name] for fold in folds], np.mean) for name in names},
         labels=folds[0].labels if same else [],
         confusion=np.sum(counts, axis=0) if counts and same else None,
+        mistakes=[mistake for fold in folds for mistake in fold.mistakes] if same else [],
+        answered=sum(answered[1:], answered[0]) if answered else None,
         reliability=[] if joined is None else reliability_bins(joined[:, 0], joined[:, 1].astype(bool)),
         scatter={key: np.concatenate([fold.scatter[key] for fold in folds]) for key in folds[0].scatter},
     )

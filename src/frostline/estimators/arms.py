@@ -6,10 +6,9 @@ training rows that it was not trained on decide which are kept, and with which w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -21,30 +20,27 @@ from frostline.baselines import SMALL_TABLE, RawColumns, boosting
 from frostline.contracts import FloatArray
 from frostline.embedder import TextEmbedder
 from frostline.errors import UserError
-from frostline.estimators.targets import TargetScale, choose_scale
+from frostline.estimators.joining import BOTH, join
 from frostline.extraction import Extractor
 from frostline.features import Features
-from frostline.heads import LinearRegressor, LogPool, SumPool, TfidfClassifier, TfidfRegressor, fit_head, held_out
-from frostline.numerics.metrics import mean_and_error
+from frostline.heads import (
+    ColumnsRegressor,
+    KernelRegressor,
+    LogPool,
+    SumPool,
+    TfidfClassifier,
+    TfidfRegressor,
+    held_out,
+)
 from frostline.reports.model import CandidateScore
-from frostline.selection import FEW_ROWS, Candidate, candidates, row_hits, row_losses, select
-from frostline.splits import holdout
+from frostline.selection import Candidate, candidates, select
 
-__all__ = [
-    "BOTH", "Arm", "Fitted", "auto_scale", "candidates_of", "learn", "needs_backbone", "ways_name", "whole_embedder",
-]  # fmt: skip
+__all__ = ["Arm", "Fitted", "candidates_of", "learn", "needs_backbone", "own_thread", "whole_embedder"]
 
-MARGIN = 0.01
-"""Share of the loss by which predictors without the backbone may be worse, their error included, for it to be left out."""
-
-SCALE_ROWS = 5_000
-"""Rows that scales of the targets are compared on."""
-
-BOTH = {"classification": ("embedding", "tfidf"), "regression": ("embedding", "raw")}
-"""What ``features="both"`` stands for."""
+KERNEL_ROWS = 10_000
+"""With more rows no kernel is tried beside ridge and trees: it would take minutes, and trees do as well."""
 
 TFIDF_HEADS: dict[str, Any] = {"classification": TfidfClassifier, "regression": TfidfRegressor}
-_POOLS: dict[str, Any] = {"classification": LogPool, "regression": SumPool}
 
 
 @dataclass(frozen=True)
@@ -75,7 +71,7 @@ class Arm:
     def predict(self, features: Features, *, proba: bool) -> FloatArray:
         """Class probabilities, or class numbers or numbers."""
         inputs = self.inputs(features)
-        with _own_thread(inputs):
+        with own_thread(inputs):
             return np.asarray(self.head.predict_proba(inputs) if proba else self.head.predict(inputs))
 
 
@@ -145,6 +141,7 @@ def learn(
     head: Any,
     n_layers: int,
     seed: int,
+    class_weight: NDArray[np.float64] | None = None,
 ) -> Fitted:
     """Train the arms that `kinds` asks for, and join them.
 
@@ -159,7 +156,10 @@ def learn(
     groups : int array of shape (n,)
     kinds : {"embedding", "tfidf", "raw", "both", "auto"}
     head : str or estimator
+        Trained under the class weights already, where there are any.
     n_layers, seed : int
+    class_weight : array of shape (n_classes,), optional
+        How much rows of each class count in training. Probabilities are led back to the classes' true frequencies.
 
     Raises
     ------
@@ -168,29 +168,45 @@ def learn(
     """
     arms: list[Arm] = []
     table: list[CandidateScore] = []
+    weights = {} if class_weight is None else {"class_weight": dict(enumerate(class_weight.tolist()))}
     for kind in _kinds_of(kinds, task, 0 if features.table is None else features.table.num_columns):
         if kind == "embedding":
             chosen = select(found, features, y, groups, task=task, head=head, n_layers=n_layers, seed=seed)
             arms.append(Arm(kind, chosen.head, chosen.candidate))
             table = chosen.table
+            if _is_smooth(task, y) and kinds != "embedding" and head == "auto":
+                vectors = chosen.candidate.features(features)
+                arms.append(Arm(kind, KernelRegressor(seed=seed).fit(vectors, y, list(groups)), chosen.candidate))
         elif kind == "raw":
-            arms.append(_fit_raw(task, features, y, seed))
+            arms += _fit_raw(task, features, y, groups, seed, weights)
         elif kinds == "tfidf" or any(features.texts):
-            arms.append(Arm(kind, TFIDF_HEADS[task](seed=seed).fit(features.texts, y, list(groups))))
+            words = TFIDF_HEADS[task](seed=seed).set_params(**weights)
+            arms.append(Arm(kind, words.fit(features.texts, y, list(groups))))
     parts = [_held_out(arm, features, y, groups, task, seed) for arm in arms]
-    if len(arms) > 1 and all(len(rows) for rows, _ in parts):
-        return _joined(task, arms, table, parts, y, kinds)
-    if kinds == "both" and len(arms) == 2:
+    if all(len(rows) for rows, _ in parts) and (len(arms) > 1 or task == "classification"):
+        joined = join(task, [arm.kind for arm in arms], parts, y, choose=kinds == "auto", class_weight=class_weight)
+        return Fitted([arms[i] for i in joined.arms], joined.pool, table + joined.seen, joined.rows, joined.oof)
+    if kinds == "both":
         raise UserError(
             f"The head's predictions cannot be weighed against those of {'words' if task == 'classification' else 'columns'}: "
             "it gives no probabilities, or there are too few rows to hold any out.",
             hint="use features='embedding', or head='linear'",
         )
-    return _alone(task, arms[0], table, *parts[0], y)
+    pool = None
+    if class_weight is not None and hasattr(arms[0].head, "predict_proba"):
+        pool = LogPool(np.ones(1), -np.log(class_weight))
+    return Fitted(arms[:1], pool, table, *parts[0])
 
 
-def _fit_raw(task: str, features: Features, y: NDArray[Any], seed: int) -> Arm:
-    """Boosted trees on the table's own columns.
+def _is_smooth(task: str, y: NDArray[Any]) -> bool:
+    """Whether kernels are worth a try: for numbers, where there are not so many rows that trees do as well."""
+    return task == "regression" and len(y) <= KERNEL_ROWS
+
+
+def _fit_raw(
+    task: str, features: Features, y: NDArray[Any], groups: NDArray[Any], seed: int, weights: dict[str, Any]
+) -> list[Arm]:
+    """Boosted trees on the table's own columns; of numbers from few rows a kernel regression beside them.
 
     Raises
     ------
@@ -203,43 +219,16 @@ def _fit_raw(task: str, features: Features, y: NDArray[Any], seed: int) -> Arm:
         )
     encoder = RawColumns(seed=seed).fit(features.table)
     X = encoder.transform(features.table)
-    with _own_thread(X):
+    with own_thread(X):
         trees = boosting("classification" if task == "classification" else "regression", y, encoder.categorical_, seed)
-        return Arm("raw", trees.fit(X, y), encoder=encoder)
+        arms = [Arm("raw", trees.set_params(**weights).fit(X, y), encoder=encoder)]
+    if _is_smooth(task, y):
+        smooth = ColumnsRegressor(encoder.categorical_, seed=seed).fit(X, y, list(groups))
+        arms.append(Arm("raw", smooth, encoder=encoder))
+    return arms
 
 
-def auto_scale(features: Features, y: NDArray[Any], groups: NDArray[Any], *, kinds: str, seed: int) -> TargetScale:
-    """Choose the targets' scale by the cheapest of the heads that a fit will train.
-
-    Parameters
-    ----------
-    features, y, groups, kinds, seed
-        As for :func:`learn`.
-    """
-    rows = np.arange(len(y))
-    if len(y) > SCALE_ROWS:
-        rows = holdout(y, groups, SCALE_ROWS / len(y), seed, stratify=False)[1]
-        features, groups = features.take(rows), groups[rows]
-    X: NDArray[Any]
-    if kinds in ("auto", "both", "raw") and features.table is not None:
-        encoder = RawColumns(seed=seed).fit(features.table)
-        X = encoder.transform(features.table)
-        head = boosting("regression", y[rows], encoder.categorical_, seed)
-    elif kinds == "tfidf":
-        X, head = np.array(features.texts, dtype=object), TfidfRegressor(seed=seed)
-    else:
-        X, head = features.vectors[:, -1], LinearRegressor(seed=seed)
-
-    def out_of_fold(z: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        with _own_thread(X):
-            fitted = fit_head(clone(head), X, z, groups) if hasattr(head, "cv") else head
-            found, predicted = held_out(fitted, X, z, groups, "regression", seed, every=True)
-        return found, np.asarray(predicted, dtype=np.float64)
-
-    return choose_scale(y[rows], out_of_fold, y)
-
-
-def _own_thread(inputs: Any) -> Any:
+def own_thread(inputs: Any) -> Any:
     """Trees of a small table grow and answer on one thread, see :data:`frostline.baselines.SMALL_TABLE`."""
     small = isinstance(inputs, np.ndarray) and inputs.size < SMALL_TABLE
     return threadpool_limits(1 if small else None, user_api="openmp")
@@ -255,117 +244,5 @@ def _held_out(
         return np.empty(0, dtype=np.intp), np.empty(0)
     every = task == "regression" or arm.kind == "raw"  # intervals need the errors of all rows
     inputs = arm.inputs(features)
-    with _own_thread(inputs) if arm.kind == "raw" else nullcontext():
+    with own_thread(inputs) if arm.kind == "raw" else nullcontext():
         return held_out(arm.head, inputs, y, groups, task, seed, every=every)
-
-
-def _alone(
-    task: str, arm: Arm, table: list[CandidateScore], rows: NDArray[np.intp], oof: FloatArray, y: NDArray[Any]
-) -> Fitted:
-    """One arm: class probabilities are calibrated by one slope, numbers are left as they are."""
-    if task == "regression" or not len(rows):
-        return Fitted([arm], None, table, rows, oof)
-    pool = LogPool.fit([oof], y[rows])
-    return Fitted([arm], pool, table, rows, pool([oof]))
-
-
-def _joined(
-    task: str,
-    arms: list[Arm],
-    table: list[CandidateScore],
-    parts: list[tuple[NDArray[np.intp], FloatArray]],
-    y: NDArray[Any],
-    kinds: str,
-) -> Fitted:
-    """Weigh the arms, each alone and together, and keep what pays."""
-    rows = parts[0][0]
-    for held_rows, _ in parts[1:]:
-        rows = np.intersect1d(rows, held_rows)
-    oof = [predicted[np.searchsorted(held_rows, rows)] for held_rows, predicted in parts]
-    y = y[rows]
-    ways = {ways_name([arms[i].kind for i in way], task): list(way) for way in _ways(arms, oof, y, task)}
-    held = {name: _crossed(task, [oof[i] for i in own], y) for name, own in ways.items()}
-    losses = {name: row_losses(task, predicted, y) for name, predicted in held.items()}
-    if kinds == "both":
-        name = "both"
-    else:
-        # New rows bring words that none of a few rows had, so words count only where there are many.
-        few = len(y) < FEW_ROWS
-        open_ways = {n: loss for n, loss in losses.items() if not few or all(arms[i].kind != "tfidf" for i in ways[n])}
-        name = "embedding" if few and task == "classification" else _cheapest(open_ways)
-    best = min(losses, key=lambda way: float(losses[way].mean()))
-    scores = [_score(task, way, held[way], y, losses, best, way == name) for way in ways]
-    own = ways[name]
-    pool = _POOLS[task].fit([oof[i] for i in own], y)
-    return Fitted([arms[i] for i in own], pool, table + scores, rows, held[name])
-
-
-def _ways(arms: Sequence[Arm], oof: Sequence[FloatArray], y: NDArray[Any], task: str) -> list[tuple[int, ...]]:
-    """Every set of arms, cheapest first: by whether the backbone must run, then by the number of arms.
-
-    Within a set, numbers stand with the most exact arm first, where the weights of a pool start; classes with the
-    backbone first.
-    """
-    order = list(range(len(arms)))
-    if task == "regression":
-        order.sort(key=[float(row_losses(task, found, y).mean()) for found in oof].__getitem__)
-    sets = [own for size in range(1, len(arms) + 1) for own in combinations(order, size)]
-    return sorted(sets, key=lambda own: (any(arms[i].candidate is not None for i in own), len(own)))
-
-
-def ways_name(kinds: Sequence[str], task: str) -> str:
-    """A set of arms by name: ``raw``, ``both``, ``embedding+tfidf+raw``."""
-    return "both" if set(kinds) == set(BOTH[task]) else "+".join(sorted(kinds))
-
-
-def _crossed(task: str, oof: list[FloatArray], y: NDArray[Any]) -> FloatArray:
-    """What a pool predicts for rows that its weights were not learnt on: two halves, each weighed by the other."""
-    out = np.empty_like(np.asarray(oof[0], dtype=np.float64))
-    halves = np.arange(len(y)) % 2
-    for half in (0, 1):
-        here, there = np.flatnonzero(halves == half), np.flatnonzero(halves != half)
-        pool = _POOLS[task].fit([p[there] for p in oof], y[there])
-        out[here] = pool([p[here] for p in oof])
-    return out
-
-
-def _cheapest(losses: Mapping[str, FloatArray]) -> str:
-    """Of sets of arms, cheapest first, the first that is as good as the best.
-
-    Without the backbone a set must be as good with its error included; with it, not clearly worse.
-    """
-    best = min(losses.values(), key=lambda loss: float(loss.mean()))
-
-    def is_as_good(name: str) -> bool:
-        mean, error = mean_and_error(losses[name] - best)
-        near = mean + error <= MARGIN * float(best.mean())
-        return near or (_reads_backbone(name) and mean <= error)
-
-    return next(filter(is_as_good, losses))
-
-
-def _reads_backbone(features: str) -> bool:
-    """Whether a set of arms, by its name, reads the backbone."""
-    return not {"both", "embedding"}.isdisjoint(features.split("+"))
-
-
-def _score(
-    task: str,
-    way: str,
-    predicted: FloatArray,
-    y: NDArray[Any],
-    losses: dict[str, FloatArray],
-    best: str,
-    chosen: bool,
-) -> CandidateScore:
-    score, std = mean_and_error(row_hits(task, predicted, y))
-    behind, behind_std = mean_and_error(losses[way] - losses[best])
-    return CandidateScore(
-        f"features {way}",
-        score=score,
-        std=std,
-        loss=float(losses[way].mean()),
-        behind=behind,
-        behind_std=behind_std,
-        note="chosen" if chosen else "",
-    )

@@ -125,16 +125,18 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         keys = [features.keys[:, 0].tolist(), *([list(groups)] if groups is not None else [])]
         embedder = whole_embedder(self.embedder_)
         extractor = embedder.extractor() if needs_backbone(self.features) else None
+        targets = self._targets(y)
         fitted = learn(
             self._task,
             [] if extractor is None else self._candidates(extractor),
             features,
-            self._targets(y),
+            targets,
             group_ids(*keys),
             kinds=self.features,
-            head=self.head,
+            head=self._trained_head(),
             n_layers=0 if extractor is None else extractor.backbone.n_layers,
             seed=int(self.seed),
+            class_weight=getattr(self, "class_weight_", None),
         )
         self.n_train_ = len(y)
         self.target_: str | None = None  # the column's name, where a job on a table knows it
@@ -251,6 +253,10 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
     def _judge_held_out(self, fitted: Fitted, y: NDArray[Any]) -> None:
         """Score, against the targets as given, what was predicted for training rows that were held out."""
         raise NotImplementedError
+
+    def _trained_head(self) -> Any:
+        """What is trained: a name, or an estimator with settings that depend on the targets."""
+        return self.head
 
     def _new_head(self) -> Any:
         return make_head(self.head, self._task, self.seed)

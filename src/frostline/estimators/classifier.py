@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,13 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from frostline.concepts import CAV
+from frostline.decisions import Decided, Decision, Rule, by_label, check_decision, make_rule
+from frostline.embedder import TextEmbedder
 from frostline.errors import UserError
-from frostline.estimators.arms import Fitted
+from frostline.estimators.arms import Fitted, needs_backbone
 from frostline.estimators.base import TextEstimator, target_vector
 from frostline.features import Features
+from frostline.heads import class_weights
 from frostline.numerics.metrics import classification_metrics
 
 __all__ = ["TextClassifier"]
@@ -24,6 +28,10 @@ __all__ = ["TextClassifier"]
 def _head_has_proba(estimator: TextClassifier) -> bool:
     arms = getattr(estimator, "arms_", None)
     return all(hasattr(arm.head, "predict_proba") for arm in arms) if arms else _new_has_proba(estimator)
+
+
+def _weighs(head: Any) -> bool:
+    return "class_weight" in head.get_params(deep=False)
 
 
 def _new_has_proba(estimator: TextClassifier) -> bool:
@@ -56,11 +64,21 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         Overrides `backbone`, `layers`, `pooling` and `fusion`; takes templates, windows and stores as well.
     seed : int, default=0
         Of folds and of heads that draw numbers.
+    class_weight : None, "balanced" or mapping of label to weight, default=None
+        How much rows count in training, for heads that take a `class_weight` and for TF-IDF. Probabilities are led back to
+        the true frequencies of the classes and calibrated; a label is predicted as if an error on a row of class k cost
+        weight k, unless `decision` says otherwise.
+    decision : Decision, default=None
+        A cost matrix, a threshold, or the precision below which no answer is given; None = the most probable class.
 
     Attributes
     ----------
     classes_ : ndarray
         Labels as they were given.
+    class_weight_ : ndarray of shape (n_classes,) or None
+        Weights, the mean over training rows 1.
+    rule_ : Rule
+        What `decision` and `class_weight` became on out-of-fold predictions.
     arms_ : list
         What was trained: a head on vectors, a head on words, or both; heads see labels as 0..n_classes-1.
     head_ : estimator
@@ -81,6 +99,29 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
     """
 
     _task = "classification"
+    rule_: Rule
+    class_weight_: NDArray[np.float64] | None
+
+    def __init__(
+        self,
+        backbone: str = "minilm",
+        *,
+        layers: Any = "auto",
+        pooling: str = "auto",
+        fusion: str = "auto",
+        features: str = "auto",
+        head: Any = "auto",
+        embedder: TextEmbedder | None = None,
+        seed: int = 0,
+        class_weight: Any = None,
+        decision: Decision | None = None,
+    ) -> None:
+        super().__init__(
+            backbone, layers=layers, pooling=pooling, fusion=fusion, features=features, head=head, embedder=embedder,
+            seed=seed,
+        )  # fmt: skip
+        self.class_weight = class_weight
+        self.decision = decision
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict labels.
@@ -92,15 +133,38 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         Returns
         -------
         array of shape (n_samples,)
+            Where `decision` asks for a precision, None for the rows that are not answered.
         """
         return self.predict_features(self.extract(X))
 
     def predict_features(self, features: Features) -> NDArray[Any]:
         """Predict labels from extracted features."""
+        return self.decide_features(features).answers
+
+    def decide(self, X: Any) -> Decided:
+        """Predict labels with their confidence, and which rows are abstained from.
+
+        Parameters
+        ----------
+        X : strings, frame, or rows of shape (n_samples, n_columns)
+
+        Returns
+        -------
+        Decided
+            `labels`, `confidence`, `abstained`.
+        """
+        return self.decide_features(self.extract(X))
+
+    def decide_features(self, features: Features) -> Decided:
+        """Decide from extracted features."""
         check_is_fitted(self, "arms_")
-        if self.pool_ is None:
-            return np.asarray(self.classes_[self.arms_[0].predict(features, proba=False)])
-        return np.asarray(self.classes_[self.proba_features(features).argmax(axis=1)])
+        if not _head_has_proba(self) or (self.pool_ is None and self.rule_.is_plain):
+            labels = np.asarray(self.classes_[self.arms_[0].predict(features, proba=False)])
+            return Decided(labels, None, np.zeros(len(labels), dtype=bool))
+        proba = self.proba_features(features)
+        codes = self.rule_(proba)
+        confidence = proba[np.arange(len(codes)), codes]
+        return Decided(np.asarray(self.classes_[codes]), confidence, self.rule_.abstains(proba, codes))
 
     @available_if(_head_has_proba)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -178,13 +242,49 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
                 f"There is one class only ({classes[0]!r} in all {len(labels)} rows); a classifier needs two or more.",
                 hint="check the target column",
             )
+        check_decision(self.decision, classes.tolist())
+        self._weights(classes, np.searchsorted(classes, labels))
         return labels
+
+    def check_params(self) -> None:
+        """Refuse parameters that cannot be used, before anything runs.
+
+        Raises
+        ------
+        UserError
+        """
+        super().check_params()
+        check_decision(self.decision)
+        if self.decision is not None and not _new_has_proba(self):
+            raise UserError(
+                "This head gives no probabilities, so neither costs, thresholds nor precision can decide.",
+                hint="head='linear'",
+            )
+        if self.class_weight is not None and needs_backbone(self.features) and not _weighs(self._new_head()):
+            raise UserError(
+                f"The head {self.head!r} takes no class weights.", hint="use 'linear' or 'mlp', or leave them out"
+            )
+
+    def _weights(self, classes: NDArray[Any], codes: NDArray[np.intp]) -> NDArray[np.float64] | None:
+        if self.class_weight is None:
+            return None
+        given = self.class_weight
+        if isinstance(given, Mapping):
+            given = by_label(given, classes.tolist(), "class_weight")
+        return class_weights(given, np.arange(len(classes)), codes)
 
     def _targets(self, y: NDArray[Any]) -> NDArray[Any]:
         self.classes_, codes = np.unique(y, return_inverse=True)
+        self.class_weight_ = self._weights(self.classes_, codes)
         return codes
 
+    def _trained_head(self) -> Any:
+        if self.class_weight_ is None or not needs_backbone(self.features):
+            return self.head
+        return self._new_head().set_params(class_weight=dict(enumerate(self.class_weight_.tolist())))
+
     def _judge_held_out(self, fitted: Fitted, y: NDArray[Any]) -> None:
-        classes = np.arange(len(self.classes_))
-        codes = self._targets(y)[fitted.rows]
-        self.cv_metrics_ = classification_metrics(codes, fitted.oof, classes) if len(fitted.rows) else {}
+        true, classes = self._targets(y)[fitted.rows], np.arange(len(self.classes_))
+        self.rule_ = make_rule(self.decision, self.classes_.tolist(), self.class_weight_, true, fitted.oof)
+        known = len(true) > 0
+        self.cv_metrics_ = classification_metrics(true, fitted.oof, classes, self.rule_(fitted.oof)) if known else {}

@@ -19,6 +19,8 @@ __all__ = ["TRUSTED", "dump_foreign", "load_foreign"]
 
 TRUSTED = frozenset(
     {
+        "frostline.baselines.trees.TreesClassifier",
+        "frostline.baselines.trees.TreesRegressor",
         "functools.partial",
         "sklearn.calibration._CalibratedClassifier",
         "sklearn.calibration._SigmoidCalibration",

@@ -11,9 +11,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from frostline.embedder import TextEmbedder
 from frostline.errors import UserError
-from frostline.estimators.arms import Fitted, auto_scale
+from frostline.estimators.arms import Fitted
 from frostline.estimators.base import TextEstimator, target_vector
-from frostline.estimators.targets import TargetScale, check_scale
+from frostline.estimators.targets import TargetScale, auto_scale, check_scale
 from frostline.features import Features
 from frostline.numerics.metrics import regression_metrics
 from frostline.splits import group_ids
@@ -41,7 +41,8 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         What is learnt on: the backbone's vectors, TF-IDF of the same text or boosted trees on the table's columns (no backbone
         runs), vectors and columns weighed against each other, or what cross-validation on the training rows favors.
     head : str or estimator, default="auto"
-        ``"linear"`` (ridge, strength by cross-validation), ``"mlp"`` (the paper's), or any scikit-learn regressor; ``"auto"`` is
+        On the backbone's vectors: ``"linear"`` (ridge, strength by cross-validation), ``"mlp"`` (the paper's), ``"kernel"`` (a
+        Gaussian process's mean, for few rows), ``"boosting"`` (trees), or any scikit-learn regressor; ``"auto"`` is
         ``"linear"``.
     embedder : TextEmbedder, default=None
         Overrides `backbone`, `layers`, `pooling` and `fusion`; takes templates, windows and stores as well.

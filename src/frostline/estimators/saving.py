@@ -19,9 +19,11 @@ from frostline.baselines import RawColumns
 from frostline.contracts import EmbedStats, Tap
 from frostline.embedder import TextEmbedder
 from frostline.errors import ArtifactError, UserError
-from frostline.estimators.arms import Arm, ways_name
+from frostline.estimators.arms import Arm
 from frostline.estimators.classifier import TextClassifier
+from frostline.estimators.deciding import decision_state, restore_decision
 from frostline.estimators.foreign import dump_foreign, load_foreign
+from frostline.estimators.joining import ways_name
 from frostline.estimators.regressor import TextRegressor
 from frostline.estimators.targets import TargetScale
 from frostline.heads import LogPool, SumPool, reads_layers
@@ -37,13 +39,13 @@ __all__ = ["describe_choice", "load", "save_estimator"]
 
 _KINDS: dict[str, type[TextEstimator]] = {"TextClassifier": TextClassifier, "TextRegressor": TextRegressor}
 _HEADS = (
-    "CooccurrenceClassifier", "LinearClassifier", "LinearRegressor", "MLPClassifier", "MLPRegressor", "TfidfClassifier",
-    "TfidfRegressor",
+    "ColumnsRegressor", "CooccurrenceClassifier", "KernelRegressor", "LinearClassifier", "LinearRegressor",
+    "MLPClassifier", "MLPRegressor", "TfidfClassifier", "TfidfRegressor",
 )  # fmt: skip
 _HEAD_FILE = "head.safetensors"
 _KEYS = {
     "format", "files", "kind", "frostline", "params", "embedder", "taps", "backbone", "input", "arms", "pool", "classes",
-    "intervals", "scale", "n_train", "target", "cv_metrics",
+    "columns", "intervals", "scale", "n_train", "target", "cv_metrics", "decision",
 }  # fmt: skip
 _RUN_TIME = ("store", "device", "progress", "trust_remote_code")  # of this machine and its user, not of the model
 
@@ -65,7 +67,6 @@ def save_estimator(estimator: TextEstimator, folder: str | Path, report: FitRepo
     """
     learnt, tensors = _pack_learnt(estimator)
     candidate = None if estimator.embedding_ is None else estimator.embedding_.candidate
-    names = getattr(estimator, "feature_names_in_", None)
     classes = getattr(estimator, "classes_", None)
     manifest = {
         "kind": type(estimator).__name__,
@@ -78,16 +79,13 @@ def save_estimator(estimator: TextEstimator, folder: str | Path, report: FitRepo
         "embedder": _embedder_params(estimator.embedder_),
         "taps": [] if candidate is None else [asdict(tap) for tap in candidate.taps],
         "backbone": estimator.backbone_,
-        "input": {
-            "n_features_in": estimator.n_features_in_,
-            "feature_names_in": None if names is None else [str(name) for name in names],
-            "types": estimator.input_types_,
-        },
+        "input": _input(estimator),
         "classes": None if classes is None else _plain_labels(classes),
         **learnt,
         "n_train": estimator.n_train_,
         "target": estimator.target_,
         "cv_metrics": estimator.cv_metrics_,
+        "decision": decision_state(estimator) if isinstance(estimator, TextClassifier) else None,
     }
     report = report or _own_report(estimator)
     name = Path(folder).name
@@ -97,6 +95,15 @@ def save_estimator(estimator: TextEstimator, folder: str | Path, report: FitRepo
         "card.md": to_card(report, name),
     }
     write_folder(folder, manifest, {_HEAD_FILE: tensors}, texts)
+
+
+def _input(estimator: TextEstimator) -> dict[str, Any]:
+    names = getattr(estimator, "feature_names_in_", None)
+    return {
+        "n_features_in": estimator.n_features_in_,
+        "feature_names_in": None if names is None else [str(name) for name in names],
+        "types": estimator.input_types_,
+    }
 
 
 def load(
@@ -173,14 +180,12 @@ def _read_arms(manifest: dict[str, Any], arrays: dict[str, NDArray[Any]], embedd
     taps = tuple(Tap(**tap) for tap in manifest["taps"])
     candidate = Candidate(taps, embedder.fusion, embedder.pooling)
     arms = []
+    columns = manifest["columns"]
+    encoder = None if columns is None else RawColumns.from_state(columns, _take(arrays, "columns"))
     for i, arm in enumerate(manifest["arms"]):
-        check_keys(arm, {"kind", "type", "state", "encoder"}, f"arm {i}")
-        own = _take(arrays, str(i))
-        columns = _take(own, "encoder")
-        encoder = None if arm["encoder"] is None else RawColumns.from_state(arm["encoder"], columns)
-        arms.append(
-            Arm(arm["kind"], _unpack_head(arm, own), candidate if arm["kind"] == "embedding" else None, encoder)
-        )
+        check_keys(arm, {"kind", "type", "state"}, f"arm {i}")
+        kind, head = arm["kind"], _unpack_head(arm, _take(arrays, str(i)))
+        arms.append(Arm(kind, head, candidate if kind == "embedding" else None, encoder if kind == "raw" else None))
     return arms
 
 
@@ -194,7 +199,8 @@ def _restore(estimator: TextEstimator, manifest: dict[str, Any]) -> None:
     estimator.embedder_ = clone(estimator.embedder)
     pool = manifest["pool"]
     kind = LogPool if isinstance(estimator, TextClassifier) else SumPool
-    estimator.pool_ = None if pool is None else kind(**{**pool, "weights": np.asarray(pool["weights"])})
+    state: dict[str, Any] = {name: np.array(v) if isinstance(v, list) else v for name, v in (pool or {}).items()}
+    estimator.pool_ = None if pool is None else kind(**state)
     estimator.selection_ = []
     estimator.backbone_ = manifest["backbone"]
     candidate = None if estimator.embedding_ is None else estimator.embedding_.candidate
@@ -211,6 +217,8 @@ def _restore(estimator: TextEstimator, manifest: dict[str, Any]) -> None:
     estimator.embedder_.layers_ = estimator.layers_
     if manifest["classes"] is not None:
         estimator.classes_ = np.array(manifest["classes"]["values"], dtype=manifest["classes"]["dtype"])
+    if isinstance(estimator, TextClassifier):
+        restore_decision(estimator, manifest["decision"])
 
 
 def _embedder_params(embedder: TextEmbedder) -> dict[str, Any]:
@@ -221,7 +229,7 @@ def _embedder_params(embedder: TextEmbedder) -> dict[str, Any]:
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value.tolist() if isinstance(value, np.ndarray) else float(value) for name, value in values.items()}
+    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()}
 
 
 def _plain_labels(classes: NDArray[Any]) -> dict[str, Any]:
@@ -239,8 +247,11 @@ def _plain_labels(classes: NDArray[Any]) -> dict[str, Any]:
 def _pack_learnt(estimator: TextEstimator) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Arms, their pool, the scale of numbers and their intervals."""
     packed = {str(i): _pack_arm(arm) for i, arm in enumerate(estimator.arms_)}
-    states: dict[str, Any] = {"intervals": None, "scale": None}
+    states: dict[str, Any] = {"columns": None, "intervals": None, "scale": None}
     arrays = {name: own for name, (_, own) in packed.items()}
+    for arm in estimator.arms_:
+        if arm.encoder is not None:  # one for all that read columns
+            states["columns"], arrays["columns"] = arm.encoder.get_state()
     if isinstance(estimator, TextRegressor):
         states["scale"], arrays["scale"] = estimator.scale_.get_state()
         if estimator.intervals_ is not None:
@@ -252,9 +263,7 @@ def _pack_learnt(estimator: TextEstimator) -> tuple[dict[str, Any], dict[str, ND
 
 def _pack_arm(arm: Arm) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     packed, tensors = _pack_head(arm.head)
-    encoder, arrays = (None, {}) if arm.encoder is None else arm.encoder.get_state()
-    tensors |= {f"encoder.{name}": array for name, array in arrays.items()}
-    return {"kind": arm.kind, "encoder": encoder, **packed}, tensors
+    return {"kind": arm.kind, **packed}, tensors
 
 
 def _pack_head(head: Any) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -310,8 +319,8 @@ def describe_choice(estimator: TextEstimator) -> dict[str, Any]:
             "head": _head_name(estimator),
         }
     if estimator.pool_ is not None and len(kinds) > 1:
-        weights = estimator.pool_.weights
-        chosen["weights"] = {kind: round(float(w), 3) for kind, w in zip(kinds, weights, strict=True)}
+        named = zip(_arm_names(estimator), estimator.pool_.weights, strict=True)
+        chosen["weights"] = {name: round(float(weight), 3) for name, weight in named}
     chosen["input"] = "text" if names is None else [str(name) for name in names]
     chosen |= {name: getattr(embedder, name) for name in ("template", "max_length", "overflow", "precision")}
     chosen["seed"] = int(estimator.seed)
@@ -322,6 +331,14 @@ def describe_choice(estimator: TextEstimator) -> dict[str, Any]:
     if hasattr(head, "chosen_"):
         chosen["cooccurrence" if reads_layers(head) else "mlp"] = head.chosen_
     return chosen
+
+
+def _arm_names(estimator: TextEstimator) -> list[str]:
+    """Each arm by its kind; the second of a kind, a kernel, by its head as well."""
+    return [
+        f"{arm.kind} (kernel)" if isinstance(arm.head, heads.KernelRegressor | heads.ColumnsRegressor) else arm.kind
+        for arm in estimator.arms_
+    ]
 
 
 def _head_name(estimator: TextEstimator) -> str:

@@ -19,13 +19,22 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+from sklearn.base import clone
 
+from frostline.baselines import RawColumns, boosting
 from frostline.errors import ArtifactError, UserError, nearest
+from frostline.estimators.arms import own_thread
+from frostline.features import Features
+from frostline.heads import LinearRegressor, TfidfRegressor, fit_head, held_out
 from frostline.numerics.metrics import mean_and_error
+from frostline.splits import holdout
 
-__all__ = ["SCALES", "TargetScale", "check_scale", "choose_scale"]
+__all__ = ["SCALES", "TargetScale", "auto_scale", "check_scale", "choose_scale"]
 
 Doubles = NDArray[np.float64]
+
+SCALE_ROWS = 5_000
+"""Rows that scales are compared on."""
 
 SCALES = ("auto", "none", "log", "log1p", "yeo-johnson", "quantile")
 """What `target_transform` may be: ``"log"`` for targets above 0, ``"log1p"`` for targets of at least 0."""
@@ -199,6 +208,37 @@ def choose_scale(
         if kind != best and _beats(losses[kind], losses[best]):
             best = kind
     return TargetScale.learn(best, whole)
+
+
+def auto_scale(features: Features, y: NDArray[Any], groups: NDArray[Any], *, kinds: str, seed: int) -> TargetScale:
+    """Choose the targets' scale by the cheapest of the heads that a fit will train.
+
+    Parameters
+    ----------
+    features, y, groups, kinds, seed
+        As for :func:`learn`.
+    """
+    rows = np.arange(len(y))
+    if len(y) > SCALE_ROWS:
+        rows = holdout(y, groups, SCALE_ROWS / len(y), seed, stratify=False)[1]
+        features, groups = features.take(rows), groups[rows]
+    X: NDArray[Any]
+    if kinds in ("auto", "both", "raw") and features.table is not None:
+        encoder = RawColumns(seed=seed).fit(features.table)
+        X = encoder.transform(features.table)
+        head = boosting("regression", y[rows], encoder.categorical_, seed)
+    elif kinds == "tfidf":
+        X, head = np.array(features.texts, dtype=object), TfidfRegressor(seed=seed)
+    else:
+        X, head = features.vectors[:, -1], LinearRegressor(seed=seed)
+
+    def out_of_fold(z: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        with own_thread(X):
+            fitted = fit_head(clone(head), X, z, groups) if hasattr(head, "cv") else head
+            found, predicted = held_out(fitted, X, z, groups, "regression", seed, every=True)
+        return found, np.asarray(predicted, dtype=np.float64)
+
+    return choose_scale(y[rows], out_of_fold, y)
 
 
 def _beats(own: tuple[Doubles, Doubles], plain: tuple[Doubles, Doubles]) -> bool:

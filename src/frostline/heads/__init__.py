@@ -1,15 +1,20 @@
 """Heads: what is trained on embeddings to predict, where scikit-learn has nothing as exact, as fast or as safe to save."""
 
 from frostline.heads._folds import tuning_folds
+from frostline.heads._weights import class_weights
 from frostline.heads.blend import LogPool, SumPool
 from frostline.heads.choice import fit_head, held_out, make_head, reads_layers
+from frostline.heads.columns import ColumnsRegressor
 from frostline.heads.cooccurrence import CooccurrenceClassifier
+from frostline.heads.kernel import KernelRegressor
 from frostline.heads.linear import LinearClassifier, LinearRegressor
 from frostline.heads.mlp import MLPClassifier, MLPRegressor
 from frostline.heads.tfidf import TfidfClassifier, TfidfRegressor
 
 __all__ = [
+    "ColumnsRegressor",
     "CooccurrenceClassifier",
+    "KernelRegressor",
     "LinearClassifier",
     "LinearRegressor",
     "LogPool",
@@ -18,6 +23,7 @@ __all__ = [
     "SumPool",
     "TfidfClassifier",
     "TfidfRegressor",
+    "class_weights",
     "fit_head",
     "held_out",
     "make_head",

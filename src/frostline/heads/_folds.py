@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from frostline.errors import UserError
 from frostline.splits import Split, group_folds, group_ids
 
-__all__ = ["inner_folds", "tuning_folds"]
+__all__ = ["folds_or_none", "inner_folds", "tuning_folds"]
 
 _MANY_CLASSES = 10
 
@@ -60,3 +60,18 @@ def tuning_folds(folds: list[Split], n_classes: int) -> list[Split]:
     the other folds are fitted at the chosen strength only.
     """
     return folds if n_classes <= _MANY_CLASSES else folds[:1]
+
+
+def folds_or_none(
+    y: NDArray[Any], groups: Sequence[Any] | None, cv: int, seed: int, *, stratify: bool
+) -> list[Split] | None:
+    """Inner folds; None where the rows are too few to hold any out, so that a tiny table can still be fitted."""
+    n_groups = len(y) if groups is None else len(np.unique(np.asarray(groups)))
+    smallest = n_groups
+    if stratify:
+        of_class = [
+            np.unique(np.asarray(groups)[y == c]) if groups is not None else np.flatnonzero(y == c)
+            for c in np.unique(y)
+        ]
+        smallest = max(len(members) for members in of_class)
+    return None if min(n_groups, smallest) < 2 else inner_folds(y, groups, cv, seed, stratify)

@@ -76,13 +76,19 @@ class RidgeFolds:
         Row weights, summing to one.
     folds : list of (train, test)
         The test parts share out the rows.
+    scaled : bool
+        Whether every fold scales its features to one spread; else they are only centered.
     """
 
-    def __init__(self, Z: FloatArray, y: Doubles, weights: Doubles, folds: Sequence[Split]) -> None:
+    def __init__(
+        self, Z: FloatArray, y: Doubles, weights: Doubles, folds: Sequence[Split], *, scaled: bool = True
+    ) -> None:
         self._Z, self._y, self._weights = Z, y, weights
         self._tests = [test for _, test in folds]
         rows = np.vstack([fold_weights(weights, folds), weights])
         center, inverse = (moment.astype(np.float64) for moment in fold_moments(Z, rows))
+        if not scaled:
+            inverse = np.ones_like(inverse)
         make = _of_features if Z.shape[1] <= len(Z) else _of_rows
         *self._systems, self._whole = make(Z, y, rows, center, inverse)
         self._predictions: dict[float, Doubles] = {}

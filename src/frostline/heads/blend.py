@@ -35,10 +35,10 @@ def _softmax(logits: Doubles) -> Doubles:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
-def _log_loss(logits: Doubles, codes: NDArray[np.intp]) -> float:
+def _log_loss(logits: Doubles, codes: NDArray[np.intp], weights: Doubles | None = None) -> float:
     top = logits.max(axis=1)
     norm = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
-    return float((norm - logits[np.arange(len(codes)), codes]).mean())
+    return float(np.average(norm - logits[np.arange(len(codes)), codes], weights=weights))
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Calibration:
     slope: float
 
     @classmethod
-    def fit(cls, scores: Doubles, codes: NDArray[np.intp]) -> Self:
+    def fit(cls, scores: Doubles, codes: NDArray[np.intp], weights: Doubles | None = None) -> Self:
         """Choose the slope of least log loss on held-out scores.
 
         Parameters
@@ -62,10 +62,12 @@ class Calibration:
         scores : array of shape (n, n_classes)
         codes : int array of shape (n,)
             True classes.
+        weights : array of shape (n,), optional
+            Of the rows.
         """
 
         def cost(log_slope: float) -> float:
-            return _log_loss(np.exp(log_slope) * scores, codes) + log_slope**2 / len(codes)
+            return _log_loss(np.exp(log_slope) * scores, codes, weights) + log_slope**2 / len(codes)
 
         return cls(float(np.exp(minimize_scalar(cost, bounds=(-4, 5), method="bounded").x)))
 
@@ -73,9 +75,9 @@ class Calibration:
         """Probabilities, shape (n, n_classes)."""
         return _softmax(self.slope * scores)
 
-    def loss(self, scores: Doubles, codes: NDArray[np.intp]) -> float:
+    def loss(self, scores: Doubles, codes: NDArray[np.intp], weights: Doubles | None = None) -> float:
         """Mean log loss in nats."""
-        return _log_loss(self.slope * scores, codes)
+        return _log_loss(self.slope * scores, codes, weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,12 +88,18 @@ class LogPool:
     ----------
     weights : float array of shape (n_predictors,)
         Not negative.
+    shift : float array of shape (n_classes,), optional
+        Added to the log probabilities: where predictors were trained on weighted rows, this leads back to the classes'
+        true frequencies.
     """
 
     weights: Doubles
+    shift: Doubles | None = None
 
     @classmethod
-    def fit(cls, probabilities: Sequence[ArrayLike], codes: NDArray[np.intp]) -> Self:
+    def fit(
+        cls, probabilities: Sequence[ArrayLike], codes: NDArray[np.intp], class_weight: Doubles | None = None
+    ) -> Self:
         """Learn the weights of least log loss on out-of-fold probabilities.
 
         Parameters
@@ -100,23 +108,35 @@ class LogPool:
             The first one is where the weights start: 1 for it, 0 for the others.
         codes : int array of shape (n,)
             True classes.
+        class_weight : float array of shape (n_classes,), optional
+            What the predictors were trained under. A shift is learnt then, and starts where it would be exact for
+            predictors that are: at minus the log weights (Elkan, 2001, IJCAI, theorem 2).
         """
         logs = _logs(probabilities)
-        rows, start = np.arange(len(codes)), np.eye(len(logs))[0]
-        true = logs[:, rows, codes]
+        n, m = len(codes), len(logs)
+        true = logs[:, np.arange(n), codes]
+        start = np.eye(m)[0]
+        if class_weight is not None:
+            start = np.concatenate([start, -np.log(class_weight)])
+        counts = np.bincount(codes, minlength=logs.shape[2])
 
-        def cost(w: Doubles) -> tuple[float, Doubles]:
-            logits = np.tensordot(w, logs, 1)
-            pull = _PRIOR_ROWS / len(codes) * (w - start)
-            gradient = (np.einsum("nk,pnk->pn", _softmax(logits), logs) - true).mean(axis=1)
-            return _log_loss(logits, codes) + float(pull @ (w - start)) / 2, gradient + pull
+        def cost(theta: Doubles) -> tuple[float, Doubles]:
+            logits = np.tensordot(theta[:m], logs, 1) + (theta[m:] if len(theta) > m else 0.0)
+            pull = _PRIOR_ROWS / n * (theta - start)
+            p = _softmax(logits)
+            gradient = (np.einsum("nk,pnk->pn", p, logs) - true).mean(axis=1)
+            if len(theta) > m:
+                gradient = np.concatenate([gradient, (p.sum(axis=0) - counts) / n])
+            return _log_loss(logits, codes) + float(pull @ (theta - start)) / 2, gradient + pull
 
-        found = minimize(cost, start, jac=True, bounds=[(0, None)] * len(logs), method="L-BFGS-B")
-        return cls(np.asarray(found.x, dtype=np.float64))
+        bounds = [(0, None)] * m + [(None, None)] * (len(start) - m)
+        found = np.asarray(minimize(cost, start, jac=True, bounds=bounds, method="L-BFGS-B").x, dtype=np.float64)
+        return cls(found[:m], found[m:] if class_weight is not None else None)
 
     def __call__(self, probabilities: Sequence[ArrayLike]) -> Doubles:
         """Probabilities, shape (n, n_classes)."""
-        return _softmax(np.tensordot(self.weights, _logs(probabilities), 1))
+        logits = np.tensordot(self.weights, _logs(probabilities), 1)
+        return _softmax(logits if self.shift is None else logits + self.shift)
 
 
 @dataclass(frozen=True, eq=False)

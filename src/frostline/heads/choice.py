@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from frostline.contracts import FloatArray
 from frostline.errors import UserError, nearest
 from frostline.heads._folds import inner_folds
 from frostline.heads.cooccurrence import CooccurrenceClassifier
+from frostline.heads.kernel import KernelRegressor
 from frostline.heads.linear import LinearClassifier, LinearRegressor
 from frostline.heads.mlp import MLPClassifier, MLPRegressor
 
 __all__ = ["fit_head", "held_out", "make_head", "reads_layers"]
 
+
+def _boosting(kind: Any) -> Callable[..., Any]:
+    """Boosted trees on vectors: of so many columns 63 bins are enough, and validation rows of their own know no groups."""
+    return lambda seed: kind(max_bins=63, early_stopping=False, random_state=seed)
+
+
 _BY_NAME: dict[str, dict[str, Any]] = {
     "auto": {"classification": LinearClassifier, "regression": LinearRegressor},
     "linear": {"classification": LinearClassifier, "regression": LinearRegressor},
     "mlp": {"classification": MLPClassifier, "regression": MLPRegressor},
+    "kernel": {"regression": KernelRegressor},
+    "boosting": {
+        "classification": _boosting(HistGradientBoostingClassifier),
+        "regression": _boosting(HistGradientBoostingRegressor),
+    },
     "cooccurrence": {"classification": CooccurrenceClassifier},
 }
 
@@ -32,8 +46,8 @@ def make_head(head: Any, task: str, seed: int) -> Any:
     Parameters
     ----------
     head : str or estimator
-        ``"linear"``, ``"mlp"``, ``"cooccurrence"`` (classification), ``"auto"`` (linear: on frozen vectors others were
-        rarely better and never as fast), or a scikit-learn estimator, which is cloned.
+        ``"linear"``, ``"mlp"``, ``"boosting"``, ``"kernel"`` (regression), ``"cooccurrence"`` (classification), ``"auto"``
+        (linear: on frozen vectors others were rarely better and never as fast), or a scikit-learn estimator, which is cloned.
     task : {"classification", "regression"}
     seed : int
         Of folds and weights; a given estimator keeps its own.

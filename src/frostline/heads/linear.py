@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -14,12 +14,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from frostline.contracts import FloatArray
 from frostline.heads._crossval import LogisticFolds
-from frostline.heads._folds import inner_folds, tuning_folds
+from frostline.heads._folds import folds_or_none, tuning_folds
 from frostline.heads._logistic import Doubles, Metric, Problems, minimize, n_columns, probabilities
 from frostline.heads._path import StrengthScore, best_strength, check_strengths, search
 from frostline.heads._ridge import RidgeFolds
 from frostline.heads._standard import Standardized, blocks, standardize
 from frostline.heads._state import State, class_codes, labels_from_json, labels_to_json
+from frostline.heads._weights import class_weights
 from frostline.splits import Split
 
 __all__ = ["LinearClassifier", "LinearRegressor"]
@@ -94,6 +95,9 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
         Folds on the training rows; stratified, groups never split.
     seed : int, default=0
         Of the folds.
+    class_weight : None, "balanced" or mapping of label to weight, default=None
+        How much rows count: a row of weight 2 is fitted as if it stood there twice. Probabilities are then those of the
+        weighted rows, as scikit-learn's are; :class:`frostline.TextClassifier` turns them back.
 
     Attributes
     ----------
@@ -109,6 +113,16 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
         Out-of-fold probabilities at `strength_`; absent where the rows allow no folds.
     """
 
+    def __init__(
+        self,
+        strengths: str | Iterable[float] = "auto",
+        cv: int = 5,
+        seed: int = 0,
+        class_weight: str | Mapping[Any, float] | None = None,
+    ) -> None:
+        super().__init__(strengths, cv, seed)
+        self.class_weight = class_weight
+
     def fit(self, X: ArrayLike, y: ArrayLike, groups: Sequence[Any] | None = None) -> Self:
         """Choose the strength on folds of the training rows, then fit on all of them.
 
@@ -122,10 +136,10 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
         """
         table, labels = validate_data(self, X, y, dtype=[np.float32, np.float64])
         self.classes_, codes = class_codes(labels)
-        weights = np.full(len(table), 1 / len(table))
+        weights = class_weights(self.class_weight, self.classes_, codes)[codes] / len(table)
         scaled = standardize(table, weights)
         metric = Metric(scaled.Z, weights)
-        folds = _folds_or_none(codes, groups, self.cv, self.seed, stratify=True)
+        folds = folds_or_none(codes, groups, self.cv, self.seed, stratify=True)
         k = n_columns(len(self.classes_))
         start = np.zeros((1, k, scaled.Z.shape[1] + 1), dtype=scaled.Z.dtype)
         if folds is None:
@@ -162,10 +176,10 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
         """
         table, labels = validate_data(self, X, y, dtype=[np.float32, np.float64])
         self.classes_, codes = class_codes(labels)
-        folds = _folds_or_none(codes, groups, self.cv, self.seed, stratify=True)
+        folds = folds_or_none(codes, groups, self.cv, self.seed, stratify=True)
         if folds is None:
             return None
-        weights = np.full(len(table), 1 / len(table))
+        weights = class_weights(self.class_weight, self.classes_, codes)[codes] / len(table)
         Z = standardize(table, weights).Z.astype(np.float32, copy=False)
         found = self._tune(Z, codes, weights, folds, Metric(Z, weights))
         rows = np.sort(np.concatenate([test for _, test in folds[: found.n_folds]]))
@@ -252,7 +266,7 @@ class LinearRegressor(RegressorMixin, _Linear):  # type: ignore[misc]
         mean = weights @ columns
         spread = np.sqrt(weights @ (columns - mean) ** 2)
         scale = np.where(spread > 0, spread, 1.0)
-        folds = _folds_or_none(columns, groups, self.cv, self.seed, stratify=False)
+        folds = folds_or_none(columns, groups, self.cv, self.seed, stratify=False)
         ridge = RidgeFolds(scaled.Z, (columns - mean) / scale, weights, folds or [])
         if folds is None:
             self.cv_scores_, self.strength_ = [], _UNTESTED_STRENGTH
@@ -284,21 +298,6 @@ class LinearRegressor(RegressorMixin, _Linear):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
-
-
-def _folds_or_none(
-    y: NDArray[Any], groups: Sequence[Any] | None, cv: int, seed: int, *, stratify: bool
-) -> list[Split] | None:
-    """Inner folds; None where the rows are too few to hold any out, so that a tiny table can still be fitted."""
-    n_groups = len(y) if groups is None else len(np.unique(np.asarray(groups)))
-    smallest = n_groups
-    if stratify:
-        of_class = [
-            np.unique(np.asarray(groups)[y == c]) if groups is not None else np.flatnonzero(y == c)
-            for c in np.unique(y)
-        ]
-        smallest = max(len(members) for members in of_class)
-    return None if min(n_groups, smallest) < 2 else inner_folds(y, groups, cv, seed, stratify)
 
 
 def _whole_fit(

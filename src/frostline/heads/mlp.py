@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +19,7 @@ from frostline.heads._folds import inner_folds
 from frostline.heads._mlp import Config, Network, train
 from frostline.heads._standard import standardize
 from frostline.heads._state import State, class_codes, labels_from_json, labels_to_json
+from frostline.heads._weights import class_weights
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
 
@@ -114,6 +116,8 @@ class MLPClassifier(ClassifierMixin, _MLP):  # type: ignore[misc]
     n_seeds : int, default=1
         Networks averaged.
     seed : int, default=0
+    class_weight : None, "balanced" or mapping of label to weight, default=None
+        How much rows count in the loss; probabilities are then those of the weighted rows.
     """
 
     def __init__(
@@ -127,7 +131,9 @@ class MLPClassifier(ClassifierMixin, _MLP):  # type: ignore[misc]
         batch_size: int = 128,
         n_seeds: int = 1,
         seed: int = 0,
+        class_weight: str | Mapping[Any, float] | None = None,
     ) -> None:
+        self.class_weight = class_weight
         self.hidden = hidden
         self.lrs = lrs
         self.weight_decays = weight_decays
@@ -150,7 +156,9 @@ class MLPClassifier(ClassifierMixin, _MLP):  # type: ignore[misc]
         """
         table, labels = validate_data(self, X, y, dtype=[np.float32, np.float64])
         self.classes_, codes = class_codes(labels)
-        self._sweep(table, torch.from_numpy(codes), codes, groups, _cross_entropy, len(self.classes_))
+        weights = class_weights(self.class_weight, self.classes_, codes)
+        loss = partial(_cross_entropy, weights=torch.from_numpy(weights.astype(np.float32)))
+        self._sweep(table, torch.from_numpy(codes), codes, groups, loss, len(self.classes_))
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -254,9 +262,11 @@ class MLPRegressor(RegressorMixin, _MLP):  # type: ignore[misc]
         return head
 
 
-def _cross_entropy(outputs: Tensor, labels: Tensor) -> Tensor:
-    """Losses (M,) of logits (M, B, O)."""
-    flat = functional.cross_entropy(outputs.flatten(0, 1), labels.expand(len(outputs), -1).flatten(), reduction="none")
+def _cross_entropy(outputs: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """Losses (M,) of logits (M, B, O) under weights (O,) of the classes."""
+    flat = functional.cross_entropy(
+        outputs.flatten(0, 1), labels.expand(len(outputs), -1).flatten(), weights, reduction="none"
+    )
     return flat.reshape(len(outputs), -1).mean(1)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +16,7 @@ from frostline.errors import UserError
 from frostline.heads._folds import inner_folds, tuning_folds
 from frostline.heads._state import State, class_codes, labels_from_json, labels_to_json
 from frostline.heads._terms import Terms
+from frostline.heads._weights import class_weights
 from frostline.heads.blend import Calibration
 from frostline.splits import Split
 
@@ -88,6 +89,8 @@ class TfidfClassifier(ClassifierMixin, _Tfidf):  # type: ignore[misc]
         Folds on the training rows; stratified, groups never split.
     seed : int, default=0
         Of the folds and the solver.
+    class_weight : None, "balanced" or mapping of label to weight, default=None
+        How much rows count; probabilities are then those of the weighted rows.
 
     Attributes
     ----------
@@ -97,6 +100,10 @@ class TfidfClassifier(ClassifierMixin, _Tfidf):  # type: ignore[misc]
     oof_proba_ : ndarray of shape (n_samples, n_classes)
         Out-of-fold probabilities; absent where the rows allow no folds.
     """
+
+    def __init__(self, cv: int = 5, seed: int = 0, class_weight: str | Mapping[Any, float] | None = None) -> None:
+        super().__init__(cv, seed)
+        self.class_weight = class_weight
 
     def fit(self, texts: Sequence[str], y: ArrayLike, groups: Sequence[Any] | None = None) -> Self:
         """Choose the penalty on folds of the training rows, then fit on all of them.
@@ -117,15 +124,17 @@ class TfidfClassifier(ClassifierMixin, _Tfidf):  # type: ignore[misc]
         self.terms_, X = _terms(texts)
         folds = _folds(codes, groups, self.cv, self.seed, stratify=True)
         n_classes = len(self.classes_)
+        weights = class_weights(self.class_weight, self.classes_, codes)[codes]
 
         def maps(C: float, train: NDArray[np.intp]) -> tuple[NDArray[np.float32], Doubles]:
-            return _maps(LinearSVC(C=C, tol=1e-2, random_state=self.seed).fit(X[train], codes[train]), n_classes)
+            model = LinearSVC(C=C, tol=1e-2, random_state=self.seed)
+            return _maps(model.fit(X[train], codes[train], weights[train]), n_classes)
 
         def margins(C: float, train: NDArray[np.intp], test: NDArray[np.intp]) -> Doubles:
             return _margins(*maps(C, train), X[test])
 
         def loss(found: Doubles, test: NDArray[np.intp]) -> float:
-            return Calibration.fit(found, codes[test]).loss(found, codes[test])
+            return Calibration.fit(found, codes[test], weights[test]).loss(found, codes[test], weights[test])
 
         tuning = tuning_folds(folds, n_classes)
         self.strength_ = self._walk(_PENALTIES["svc"], tuning, margins, loss)
@@ -136,7 +145,7 @@ class TfidfClassifier(ClassifierMixin, _Tfidf):  # type: ignore[misc]
             held_out = np.empty((len(codes), n_classes))
             for own, (_, test) in zip(found, folds, strict=True):
                 held_out[test] = _margins(*own, X[test])
-            self.calibration_ = Calibration.fit(held_out, codes)
+            self.calibration_ = Calibration.fit(held_out, codes, weights)
             self.oof_proba_ = self.calibration_(held_out)
         # The mean of the folds' models, not a model of all rows: on new rows its margins are as wide as those that the
         # calibration has seen, while a model of more rows is surer than it is right.

@@ -31,8 +31,10 @@ SMALLEST_PROBABILITY = 1e-15
 """What the logarithmic loss takes for smaller probabilities, so that one row costs at most 34.5 nats."""
 
 
-def classification_metrics(y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike) -> dict[str, float]:
-    """Score class probabilities; the predicted class is the most probable one.
+def classification_metrics(
+    y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike, y_pred: ArrayLike | None = None
+) -> dict[str, float]:
+    """Score class probabilities, and the classes that were predicted from them.
 
     A true label that is not among `classes` cannot be predicted: it counts as an error in ``accuracy``, as a class
     with F1 0 in ``macro_f1``, and with probability :data:`SMALLEST_PROBABILITY` in ``log_loss``.
@@ -45,12 +47,14 @@ def classification_metrics(y_true: ArrayLike, proba: ArrayLike, classes: ArrayLi
         Probabilities, a column for each entry of `classes`.
     classes : array of shape (n_classes,)
         Labels that can be predicted.
+    y_pred : array of shape (n,), optional
+        Predicted labels; default: the most probable ones.
 
     Returns
     -------
     dict
         ``accuracy``; ``macro_f1``, the mean F1 of the labels that are true or predicted for some row; ``log_loss`` in
-        nats; ``ece``, see :func:`expected_calibration_error`.
+        nats; ``ece`` of the most probable label, see :func:`expected_calibration_error`.
 
     Raises
     ------
@@ -68,14 +72,16 @@ def classification_metrics(y_true: ArrayLike, proba: ArrayLike, classes: ArrayLi
         raise UserError("Probabilities are numbers from 0 to 1; got others.")
     number = {label: i for i, label in enumerate(known)}
     true = np.array([number.setdefault(label, len(number)) for label in labels])
-    predicted = p.argmax(axis=1)
-    correct = predicted == true
+    top = p.argmax(axis=1)
+    predicted = top if y_pred is None else np.array([number.setdefault(v, len(number)) for v in _items(y_pred)])
+    if len(predicted) != len(true):
+        raise UserError(f"True and predicted labels must be equally many; got {len(true)} and {len(predicted)}.")
     p_true = np.where(true < len(known), np.take_along_axis(p, np.minimum(true, len(known) - 1)[:, None], 1)[:, 0], 0.0)
     return {
-        "accuracy": float(correct.mean()),
+        "accuracy": float((predicted == true).mean()),
         "macro_f1": _macro_f1(true, predicted),
         "log_loss": float(-np.log(np.clip(p_true, SMALLEST_PROBABILITY, 1.0)).mean()),
-        "ece": expected_calibration_error(p.max(axis=1), correct),
+        "ece": expected_calibration_error(p.max(axis=1), top == true),
     }
 
 

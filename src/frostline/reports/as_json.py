@@ -12,6 +12,7 @@ import numpy as np
 
 from frostline.contracts import EmbedStats, FloatArray, IntArray
 from frostline.errors import ArtifactError, FrostlineError, nearest
+from frostline.reports.classes import class_from, class_json, mistake_from
 from frostline.reports.model import CandidateScore, FitReport, LayerScore
 
 __all__ = ["MAX_SCATTER", "load_report", "thinned", "to_json"]
@@ -24,7 +25,7 @@ _EMBED = (*_COUNTS, "truncated_columns")
 _KEYS = (
     *("task", "title", "target", "split", "n_train", "n_test", "metrics", "metrics_std", "metrics_without_overlap"),
     *("baselines", "chosen", *_COUNTS, "overlap", "seconds", "layer_scores", "layer_metric", "candidates"),
-    *("labels", "confusion"),
+    *("labels", "confusion", "classes", "mistakes", "decision"),
     *("truncated_columns", "reliability", "scatter", "notes", "created", "version"),
 )
 
@@ -54,6 +55,8 @@ def to_json(report: FitReport) -> dict[str, Any]:
     plain["seconds"] = {"embed": report.embed.seconds} | report.seconds
     plain["layer_scores"] = [{"layer": s.layer, "score": s.score, "std": s.std} for s in report.layer_scores]
     plain["candidates"] = [asdict(candidate) for candidate in report.candidates]
+    plain["classes"] = [class_json(score) for score in report.classes]
+    plain["mistakes"] = [asdict(mistake) for mistake in report.mistakes]
     plain["scatter"] = thinned(report.scatter)
     return {name: _safe(plain[name], name) for name in _KEYS}
 
@@ -132,12 +135,21 @@ def load_report(d: Mapping[str, Any]) -> FitReport:
         candidates=_read(d, "candidates", lambda v: [CandidateScore(**item) for item in v]),
         labels=_read(d, "labels", lambda v: [_text(item) for item in v]),
         confusion=_read(d, "confusion", _counts),
+        **_about_classes(d),
         reliability=_read(d, "reliability", lambda v: [(_number(c), _number(a), int(n)) for c, a, n in v]),
         scatter=_read(d, "scatter", lambda v: {name: _array(values) for name, values in v.items()}),
         notes=_read(d, "notes", lambda v: [_text(item) for item in v]),
     )
     _check_shapes(report)
     return report
+
+
+def _about_classes(d: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "classes": _read(d, "classes", lambda v: [class_from(item) for item in v]),
+        "mistakes": _read(d, "mistakes", lambda v: [mistake_from(item) for item in v]),
+        "decision": _read(d, "decision", dict),
+    }
 
 
 def _check_shapes(report: FitReport) -> None:

@@ -10,7 +10,7 @@ from frostline.contracts import IntArray
 from frostline.reports.markup import Markup, element
 from frostline.reports.svg import canvas, label, shorten
 
-__all__ = ["Confused", "Shown", "class_scores", "confusion_chart", "shown_classes", "top_confusions"]
+__all__ = ["Confused", "Shown", "confusion_chart", "shown_classes", "top_confusions"]
 
 MAX_WHOLE = 20
 MAX_SHOWN = 15
@@ -71,15 +71,6 @@ def top_confusions(labels: list[str], confusion: IntArray, limit: int = 10) -> l
     pairs = [(int(i), int(j)) for i, j in zip(*np.unravel_index(order, wrong.shape), strict=True) if wrong[i, j]]
     totals = confusion.sum(axis=1)
     return [Confused(labels[i], labels[j], int(wrong[i, j]), float(wrong[i, j] / totals[i])) for i, j in pairs]
-
-
-def class_scores(confusion: IntArray) -> list[tuple[float, float, float, int]]:
-    """Precision, recall, F1 and number of rows of each class; NaN where a share has nothing to divide by."""
-    right = confusion.diagonal().astype(np.float64)
-    true, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
-    with np.errstate(invalid="ignore"):
-        columns = (right / predicted, right / true, 2 * right / (true + predicted))
-    return [(float(p), float(r), float(f), int(n)) for p, r, f, n in zip(*columns, true, strict=True)]
 
 
 def confusion_chart(shown: Shown) -> Markup:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from importlib.resources import files
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from frostline.contracts import IntArray
 from frostline.reports import charts, confusion
 from frostline.reports.as_json import thinned
+from frostline.reports.classes import class_rows, confusions, decision_sentences
 from frostline.reports.markup import Markup, element
 from frostline.reports.model import FitReport
+from frostline.reports.page import document
+from frostline.reports.page import figure as _figure
+from frostline.reports.page import section as _section
+from frostline.reports.page import table as _table
 from frostline.reports.scores import (
     Metric,
     ScoreRow,
@@ -56,15 +60,6 @@ def to_html(report: FitReport) -> str:
         user's is escaped.
     """
     title = f"{report.target} in {report.title}" if report.title else report.target
-    style = Markup(files("frostline.reports").joinpath("report.css").read_text(encoding="utf-8"))
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", f"{title} – Frostline report"),
-        element("style", style),
-    )
     top = element(
         "header",
         element("p", f"Frostline report · {report.task}", class_="eyebrow"),
@@ -72,28 +67,10 @@ def to_html(report: FitReport) -> str:
         element("p", data_sentence(report), class_="lead"),
         _verdict(report),
     )
-    sections = [_scores(report), *_plots(report), _layers(report), _choice(report), _facts(report), _notes(report)]
+    learned = (*_plots(report), _layers(report), _choice(report))
+    sections = [_scores(report), _decision(report), *learned, _facts(report), _notes(report)]
     end = element("footer", " · ".join(filter(None, (f"Frostline {report.version}".strip(), when(report.created)))))
-    body = element("body", element("main", top, *sections, end))
-    return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
-
-
-def _section(title: str, *content: str) -> Markup:
-    return element("section", element("h2", title), *content)
-
-
-def _figure(chart: Markup, *caption: str) -> Markup:
-    return element("figure", element("div", chart, class_="chart"), element("figcaption", *caption))
-
-
-def _table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], class_: str | None = None) -> Markup:
-    """Write a table whose first column names its rows."""
-    head = element("tr", *(element("th", name, scope="col") for name in header))
-    lines = (element("tr", element("th", row[0], scope="row"), *(element("td", v) for v in row[1:])) for row in rows)
-    table = element(
-        "table", element("caption", caption), element("thead", head), element("tbody", *lines), class_=class_
-    )
-    return element("div", table, class_="scroll")
+    return document(f"{title} – Frostline report", top, *sections, end)
 
 
 def _details(summary: str, *content: str) -> Markup:
@@ -151,11 +128,11 @@ def _score(metric: Metric, row: ScoreRow, best: str | None) -> Markup:
 def _plots(report: FitReport) -> list[Markup]:
     parts = [_scatter(report)] if report.scatter else []
     if report.confusion is not None and report.labels:
-        parts.append(_confusion(report.labels, report.confusion))
+        parts.append(_confusion(report, report.labels, report.confusion))
     return parts + ([_reliability(report)] if report.reliability else [])
 
 
-def _confusion(labels: list[str], counts: IntArray) -> Markup:
+def _confusion(report: FitReport, labels: list[str], counts: IntArray) -> Markup:
     shown = confusion.shown_classes(labels, counts)
     caption = "Counts of test rows; the stronger the color, the larger the share of the true class."
     caption += " Blank cells are 0." if (shown.counts == 0).any() else ""
@@ -169,13 +146,30 @@ def _confusion(labels: list[str], counts: IntArray) -> Markup:
         n_pairs = int((counts > 0).sum() - (counts.diagonal() > 0).sum())
         title = f"Most frequent confusions ({len(top)} of {n_pairs:,} pairs)"
         parts.append(_table(title, ("true", "predicted as", "rows", "of true class"), rows, "pairs"))
-    lines = [
-        (name, *(show(metric_named("macro_f1"), v) for v in scores[:3]), f"{scores[3]:,}")
-        for name, scores in zip(labels, confusion.class_scores(counts), strict=True)
+    return _section("Which classes are taken for which", *parts, *_mistakes(report), *_per_class(report))
+
+
+def _mistakes(report: FitReport) -> Iterator[Markup]:
+    rows = [
+        (f"{pair.true} as {pair.predicted}", show(metric_named("accuracy"), m.confidence), m.text)
+        for pair, mistakes in confusions(report)
+        for m in mistakes
     ]
-    title = f"Score of each class ({len(labels)})"
-    per_class = _details(title, _table(title, ("class", "precision", "recall", "F1", "rows"), lines))
-    return _section("Which classes are taken for which", *parts, per_class)
+    if rows:
+        title = f"The most confident mistakes ({len(rows)})"
+        yield _details(title, _table(title, ("true as predicted", "confidence", "what was read"), rows, "texts"))
+
+
+def _per_class(report: FitReport) -> Iterator[Markup]:
+    if report.classes:
+        title = f"Score of each class ({len(report.classes)}, the worst first; 95 % intervals)"
+        header = ("class", "precision", "recall", "F1", "test rows", "training rows")
+        yield _details(title, _table(title, header, class_rows(report)))
+
+
+def _decision(report: FitReport) -> Markup:
+    sentences = list(decision_sentences(report))
+    return _section("How labels are decided", *(element("p", text) for text in sentences)) if sentences else Markup()
 
 
 def _reliability(report: FitReport) -> Markup:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from frostline.contracts import EmbedStats, FloatArray, IntArray, Task
 
-__all__ = ["CandidateScore", "FitReport", "LayerScore"]
+__all__ = ["CandidateScore", "ClassScore", "FitReport", "LayerScore", "Mistake", "Share"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,54 @@ class CandidateScore:
     note: str = ""
 
 
+class Share(NamedTuple):
+    """A share of rows, between its 95 % bounds; NaN where there is nothing to divide by."""
+
+    value: float
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """How one class fares on the test rows.
+
+    Attributes
+    ----------
+    label : str
+    n_train, n_test, n_predicted : int
+        Training rows and test rows of the class, and test rows that were predicted as it.
+    precision, recall, f1 : Share
+    """
+
+    label: str
+    n_train: int
+    n_test: int
+    n_predicted: int
+    precision: Share
+    recall: Share
+    f1: Share
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A test row that was predicted wrongly.
+
+    Attributes
+    ----------
+    true, predicted : str
+    confidence : float
+        Probability of the predicted class; NaN of a head without probabilities.
+    text : str
+        What the model read, cut to its beginning.
+    """
+
+    true: str
+    predicted: str
+    confidence: float
+    text: str
+
+
 @dataclass(frozen=True)
 class FitReport:
     """All that a report on a trained predictor shows; plain values, so that text, JSON and HTML say the same.
@@ -82,6 +130,13 @@ class FitReport:
         What was compared to choose layers, fusion and features.
     labels, confusion
         Class labels as text, and counts of shape (n_classes, n_classes), rows = true class; classification only.
+    classes : list of ClassScore
+        Classification only.
+    mistakes : list of Mistake
+        The most confident ones of the pairs of classes that are confused most often; classification only.
+    decision : dict
+        How labels are decided where it is not the most probable class: class_weight, cost, threshold, abstention (what was
+        asked, the out-of-fold rows it rests on, and under ``test`` coverage and precision with intervals).
     reliability
         (mean confidence, accuracy, number of rows) for each bin; classification only.
     scatter
@@ -109,6 +164,9 @@ class FitReport:
     candidates: list[CandidateScore] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
     confusion: IntArray | None = None
+    classes: list[ClassScore] = field(default_factory=list)
+    mistakes: list[Mistake] = field(default_factory=list)
+    decision: dict[str, Any] = field(default_factory=dict)
     reliability: list[tuple[float, float, int]] = field(default_factory=list)
     scatter: dict[str, FloatArray] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The frame of a self-contained page, and a table in it."""
+"""What every page is made of: the document with its style, sections, figures, tables."""
 
 from __future__ import annotations
 
@@ -7,37 +7,39 @@ from importlib.resources import files
 
 from frostline.reports.markup import Markup, element
 
-__all__ = ["page", "table"]
+__all__ = ["document", "figure", "section", "table"]
 
 
-def page(title: str, lead: str, *content: str) -> str:
-    """Write a page that needs no other file.
-
-    Parameters
-    ----------
-    title, lead : str
-        Its heading, and the sentence under it.
-    *content : str
-        Sections and figures.
-
-    Returns
-    -------
-    str
-    """
+def document(title: str, *content: str) -> str:
+    """A whole HTML document that needs nothing else, light or dark as the reader's system asks."""
     style = Markup(files("frostline.reports").joinpath("report.css").read_text(encoding="utf-8"))
     head = element(
         "head",
         element("meta", charset="utf-8"),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
         element("title", title),
         element("style", style),
     )
-    top = element("header", element("h1", title), element("p", lead, class_="lead"))
-    return f"<!DOCTYPE html>\n{element('html', head, element('body', element('main', top, *content)), lang='en')}\n"
+    body = element("body", element("main", *content))
+    return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
 
 
-def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> Markup:
-    """Write a table that scrolls sideways where it is wide."""
-    top = element("thead", element("tr", *(element("th", name, scope="col") for name in header)))
-    lines = (element("tr", *(element("td", cell) for cell in row)) for row in rows)
-    return element("div", element("table", element("caption", caption), top, element("tbody", *lines)), class_="scroll")
+def section(title: str, *content: str) -> Markup:
+    """A section with its heading."""
+    return element("section", element("h2", title), *content)
+
+
+def figure(chart: Markup, *caption: str) -> Markup:
+    """A plot with its caption."""
+    return element("figure", element("div", chart, class_="chart"), element("figcaption", *caption))
+
+
+def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], class_: str | None = None) -> Markup:
+    """Write a table whose first column names its rows."""
+    head = element("tr", *(element("th", name, scope="col") for name in header))
+    lines = (element("tr", element("th", row[0], scope="row"), *(element("td", v) for v in row[1:])) for row in rows)
+    whole = element(
+        "table", element("caption", caption), element("thead", head), element("tbody", *lines), class_=class_
+    )
+    return element("div", whole, class_="scroll")

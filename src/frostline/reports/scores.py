@@ -63,6 +63,7 @@ _METRICS = (
     Metric("macro_f1", "macro F1", "F1 of each class, averaged over classes", "percent", "higher"),
     Metric("log_loss", "log loss", "mean negative log probability of the true class", "decimals", "lower"),
     Metric("ece", "ECE", "expected calibration error: gap between confidence and accuracy", "decimals", "lower"),
+    Metric("cost", "cost", "mean cost of a prediction, by the cost matrix", "digits", "lower"),
     Metric("kendall_tau", "Kendall's tau", "agreement of the ranking with the true one, -1 to 1", "decimals", "higher"),
     Metric("spearman", "Spearman", "correlation of predicted and true ranks", "decimals", "higher"),
     Metric("r2", "R²", "share of the variance explained; below 0 is worse than the mean", "decimals", "higher"),

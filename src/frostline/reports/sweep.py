@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from importlib.resources import files
 from typing import Any
 
 from frostline.contracts import EmbedStats, Task
 from frostline.reports.markup import Markup, element
+from frostline.reports.page import document
 from frostline.reports.scores import Metric, metric_named, show, show_spread
 from frostline.reports.svg import Scale, canvas, label, padded, polyline, tick_text, x_axis, y_axis
 
@@ -132,16 +132,12 @@ class SweepReport:
     def to_html(self) -> str:
         """One self-contained page: table and plots."""
         metric = metric_named(self.metric)
-        style = Markup(files("frostline.reports").joinpath("report.css").read_text(encoding="utf-8"))
         title = f"Sweep of {self.target} in {self.title}"
-        head = element(
-            "head", element("meta", charset="utf-8"), element("title", title), element("style", style)
-        )  # fmt: skip
         lead = (
             f"{len(self.rows)} candidates compared on {self.n_rows:,} rows, cross-validated; bars: one standard error."
         )
-        body = element(
-            "main",
+        return document(
+            title,
             element("header", element("h1", title), element("p", lead, class_="lead")),
             element("p", "Recommended: ", element("code", self.chosen.flags)),
             *(
@@ -150,7 +146,6 @@ class SweepReport:
             ),
             self._table(metric),
         )
-        return f"<!DOCTYPE html>\n{element('html', head, element('body', body), lang='en')}\n"
 
     def _table(self, metric: Metric) -> Markup:
         header = ("reading and head", metric.name, "std error", "loss", "behind", "std error", "blocks", "width", "s")

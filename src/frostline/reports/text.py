@@ -6,6 +6,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 
+from frostline.reports.classes import class_rows, confusions, decision_sentences
 from frostline.reports.model import FitReport
 from frostline.reports.scores import (
     data_sentence,
@@ -26,11 +27,12 @@ __all__ = ["to_text"]
 _WIDTH = 96
 _MARGIN = 10
 _LONG = 100
+_LISTED = 3
 _UNIT = re.compile(r"(?<=\d) (?=(%|s|min|h|points)(?!\w))")
 
 
 def to_text(report: FitReport, artifact: str | None = None) -> str:
-    """Render a report as plain text, about 20 lines of at most 96 columns.
+    """Render a report as plain text, 20 to 30 lines of at most 96 columns.
 
     Parameters
     ----------
@@ -101,8 +103,25 @@ def _facts(report: FitReport) -> Iterator[tuple[str, str]]:
         yield "cost", cost + ", ".join(f"{name} {duration(value)}" for name, value in seconds.items())
     yield "truncated", truncation_sentence(report)
     yield "overlap", overlap_sentence(report)
+    for i, sentence in enumerate(decision_sentences(report)):
+        yield "" if i else "decision", sentence
+    yield from _classes(report)
     for i, note in enumerate(report.notes):
         yield "" if i else "notes", f"- {note}"
+
+
+def _classes(report: FitReport) -> Iterator[tuple[str, str]]:
+    """The worst classes with their training rows, and the pairs most often confused with a text of each."""
+    for i, (name, precision, recall, f1, n_test, n_train) in enumerate(class_rows(report)[:_LISTED]):
+        about = (
+            f"{_brief(name)}: F1 {f1}, precision {precision}, recall {recall}; {n_test} test, {n_train} training rows"
+        )
+        yield "" if i else "classes", about
+    if (rest := len(report.classes) - _LISTED) > 0:
+        yield "", f"and {rest} classes with a better F1 (all in report.html)"
+    for i, (pair, mistakes) in enumerate(confusions(report, 2 if len(report.labels) > 2 or report.mistakes else 0)):
+        about = f"{_brief(pair.true)} taken for {_brief(pair.predicted)}: {pair.n:,} rows ({100 * pair.share:.1f} %)"
+        yield "" if i else "confused", about + "".join(f', such as "{_brief(m.text)}"' for m in mistakes[:1])
 
 
 def _brief(text: str) -> str:

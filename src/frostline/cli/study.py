@@ -1,0 +1,66 @@
+"""``frostline study``: the papers' experiments on public data."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import frostline
+from frostline.cli import options as o
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="The papers' experiments: each figure computed once, resumable.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+@app.command("llmembed")
+def llmembed(
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data", metavar="DIR", help="Holds NAME/train.parquet and test.parquet. [default: examples/data]"
+        ),
+    ] = None,
+    sets: Annotated[
+        list[str] | None, typer.Option("--sets", metavar="S", help="Which; repeat, or a,b. [default: the paper's]")
+    ] = None,
+    backbone: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--backbone",
+            metavar="M",
+            help="As for fit; repeat, or a,b. The first is studied in depth. [default: minilm]",
+        ),
+    ] = None,
+    domains: Annotated[bool, typer.Option("--domains", help="Also all other sets, each language on its own.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="1,000 rows, two seeds, fewer arms: minutes.")] = False,
+    seeds: Annotated[int | None, typer.Option("--seeds", metavar="N", help="[default: 3; quick: 2]")] = None,
+    llm: Annotated[
+        str | None,
+        typer.Option("--llm", metavar="M", help="Language model to ask: a folder, org/name or api:MODEL[@URL]."),
+    ] = None,
+    llm_rows: Annotated[
+        int | None,
+        typer.Option("--llm-rows", metavar="N", help="Test rows that it is asked. [default: 300; quick: 60]"),
+    ] = None,
+    out: Annotated[str, typer.Option("--out", metavar="DIR", help="Results and page.")] = "runs/llmembed",
+    store: o.StoreDir = None,
+    no_store: o.NoStore = False,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Depth fusion, co-occurrence pooling, controls and baselines; run again, it goes on where it was stopped."""
+    report = frostline.study_llmembed(
+        out,
+        frostline.LlmembedOptions(
+            data, o.split(sets), o.split(backbone) or ("minilm",), domains, quick, seeds, llm, llm_rows,
+            o.store_of(store, no_store), "auto" if not quiet else False,
+        ),
+    )  # fmt: skip
+    if not quiet:
+        typer.echo(report.to_text())
+        typer.echo(f"\nwritten to {out}/study.html and {out}/study.json")
+    o.emit({**report.to_json(), "out": out}, as_json=json)
