@@ -9,7 +9,7 @@ from sklearn.linear_model import LinearRegression
 import frostline
 from fakes import tiny_bert
 from frostline.diagnostics.evidence import Evidence
-from frostline.diagnostics.perturb import Change, head_gradients, perturb, writing_matters
+from frostline.diagnostics.perturb import Change, embedding_gradients, head_gradients, perturb, writing_matters
 from frostline.diagnostics.readers import EmbedderReader, MatrixReader, make_part
 
 from .cases import part
@@ -75,8 +75,13 @@ def test_gradients_of_a_linear_head_are_its_coefficients(trained):
     slope = np.linalg.lstsq(np.column_stack([vectors, np.ones(60)]), predicted, rcond=None)[0][:-1]
     np.testing.assert_allclose(vectors @ slope - (vectors @ slope).mean(), predicted - predicted.mean(), atol=1e-4)
     norms = np.linalg.norm((slope * vectors.std(axis=0)).reshape(3, -1), axis=1)
-    assert norms.sum() > 0
-    assert all(value >= 0 for value in found.values())
+    np.testing.assert_allclose(list(found.values()), norms, rtol=0.25)
+
+
+def test_gradients_of_the_embedding(trained):
+    found = embedding_gradients(trained[1])
+    assert list(found) == ["0", "1", "final"]
+    assert all(value > 0 for value in found.values())
 
 
 def test_what_hangs_on_writing_is_a_tip():
@@ -90,5 +95,7 @@ def test_what_hangs_on_writing_is_a_tip():
 def test_texts_have_nothing_to_change():
     with pytest.raises(frostline.UserError, match="one column"):
         perturb(Evidence("regression", train=part(["a b", "c d"], np.zeros(2))))
+    with pytest.raises(frostline.UserError, match="No backbone"):
+        embedding_gradients(Evidence("regression", train=part(X, Y), reader=MatrixReader()))
     with pytest.raises(frostline.UserError, match="Frostline's own"):
         head_gradients(Evidence("regression", train=part(X, Y), estimator=LinearRegression(), reader=MatrixReader()))

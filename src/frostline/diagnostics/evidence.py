@@ -62,6 +62,10 @@ class Reader(Protocol):
         """Token ids of each word, special tokens included; None where there is no tokenizer."""
         ...
 
+    def sensitivity(self, part: Part, rows: NDArray[np.intp], seed: int) -> dict[str, float]:
+        """How much each layer's vector moves with the token embeddings."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class Prediction:

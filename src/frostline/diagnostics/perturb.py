@@ -15,7 +15,7 @@ from frostline.diagnostics.model import Finding, NotApplicable
 from frostline.features import Features
 from frostline.tables import render_rows
 
-__all__ = ["Change", "head_gradients", "perturb", "writing_matters"]
+__all__ = ["Change", "embedding_gradients", "head_gradients", "perturb", "writing_matters"]
 
 ROWS = 50
 """Rows that are changed."""
@@ -141,6 +141,20 @@ def head_gradients(evidence: Evidence, n_rows: int = ROWS) -> dict[str, float]:
             squares.append(np.square(rise).sum(axis=1).mean())
         found[str(tap.layer)] = float(np.sqrt(np.mean(squares)))
     return found
+
+
+def embedding_gradients(evidence: Evidence) -> dict[str, float]:
+    """How much each layer's vector moves with the token embeddings, on a few rows; see :func:`layer_sensitivity`.
+
+    Raises
+    ------
+    UserError
+        No backbone runs here.
+    """
+    if evidence.reader is None:
+        raise NotApplicable("There are no vectors.")
+    rows = np.random.default_rng(evidence.seed).permutation(len(evidence.rows))[:_DIRECTIONS]
+    return evidence.reader.sensitivity(evidence.rows, np.sort(rows), evidence.seed)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from frostline.backbones import layer_sensitivity
 from frostline.contracts import EmbedStats, Tap
 from frostline.diagnostics.evidence import Part, Reader
+from frostline.diagnostics.model import NotApplicable
 from frostline.embedder import TextEmbedder
 from frostline.features import Features
 from frostline.selection import Candidate, candidates, union
@@ -31,6 +33,7 @@ class EmbedderReader:
         extractor = embedder.extractor()
         own = tuple(extractor.taps)
         self._embedder, self._backbone, self._window = embedder, extractor.backbone, extractor.max_length
+        self._prompt = extractor.prompt
         self.read = Candidate(own, embedder.fusion, embedder.pooling)
         self.n_layers = extractor.backbone.n_layers
         ladder = [self.read]
@@ -47,6 +50,13 @@ class EmbedderReader:
         if self._backbone.service is not None:
             return None
         return self._backbone.tokenize(list(words), self._window).ids if words else []
+
+    def sensitivity(self, part: Part, rows: NDArray[np.intp], seed: int) -> dict[str, float]:
+        """How much each layer's vector moves with the token embeddings; see :func:`layer_sensitivity`."""
+        texts = self._embedder.render(part.X).texts
+        tokens = self._backbone.tokenize([self._prompt + texts[row] for row in rows], self._window)
+        found = layer_sensitivity(self._backbone, tokens.ids, self._taps, seed=seed)
+        return {str(tap.layer): float(value) for tap, value in zip(self._taps, found.mean(axis=0), strict=True)}
 
 
 class MatrixReader:
@@ -68,6 +78,10 @@ class MatrixReader:
     def pieces(self, words: Sequence[str]) -> None:
         """There is no tokenizer."""
         return
+
+    def sensitivity(self, part: Part, rows: NDArray[np.intp], seed: int) -> dict[str, float]:
+        """There is no backbone."""
+        raise NotApplicable("No backbone lies between the rows and their vectors.")
 
 
 def is_matrix(X: Any) -> bool:

@@ -32,8 +32,9 @@ class Report:
     findings : list of Finding
         One for each check, by code.
     perturbations : list of Change
-    gradients : dict of str to float
-        Norm of the prediction's gradient over each layer that is read, its coordinates in standard deviations.
+    gradients : dict of dict
+        ``head``: norm of the prediction's gradient over each layer that is read, its coordinates in standard deviations;
+        ``embedding``: relative change of each layer's vector for a relative change of the token embeddings.
     figures : list of str
         Plots of the page.
     """
@@ -43,7 +44,7 @@ class Report:
     n_rows: int
     findings: list[Finding]
     perturbations: list[Change] = field(default_factory=list)
-    gradients: dict[str, float] = field(default_factory=dict)
+    gradients: dict[str, dict[str, float]] = field(default_factory=dict)
     figures: list[Markup] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[Finding]:
@@ -80,12 +81,8 @@ class Report:
         ]
         if self.perturbations:
             lines += ["", *_grid(_rows_of(self.perturbations))]
-        if self.gradients:
-            lines += [
-                "",
-                "gradient of the prediction over a layer: "
-                + ", ".join(f"{k} {v:.3g}" for k, v in self.gradients.items()),
-            ]
+        for name, norms in self.gradients.items():
+            lines += ["", f"{_GRADIENTS[name]} " + ", ".join(f"{layer} {norm:.3g}" for layer, norm in norms.items())]
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
@@ -112,16 +109,19 @@ class Report:
         if self.perturbations:
             header, *rows = _rows_of(self.perturbations)
             parts.append(section("What small changes do", table(_LEGEND, header, rows)))
-        if self.gradients:
-            rows = [[layer, f"{norm:.3g}"] for layer, norm in self.gradients.items()]
-            caption = "Norm of the gradient of the prediction over each layer that is read, its coordinates in standard deviations."
-            parts.append(section("How steep the head is", table(caption, ["layer", "norm"], rows)))
+        for name, norms in self.gradients.items():
+            rows = [[layer, f"{norm:.3g}"] for layer, norm in norms.items()]
+            parts.append(section(f"Gradients of the {name}", table(_GRADIENTS[name], ["layer", "norm"], rows)))
         name = f"Diagnosis of {self.title}"
         lead = f"{self.n_rows:,} rows, {self.task}; {self.summary}."
         top = element("header", element("h1", name), element("p", lead, class_="lead"))
         return document(name, top, *parts)
 
 
+_GRADIENTS = {
+    "head": "Gradient of the prediction over each layer that is read, coordinates in standard deviations:",
+    "embedding": "Relative change of each layer's vector for a relative change of the token embeddings:",
+}
 _LEGEND = (
     "Embedding and raw columns: distance moved, as a share of the distance between two rows. Prediction: standard deviations, or "
     "probability moved."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -122,10 +123,10 @@ def _perturbed(evidence: Evidence, findings: list[Finding]) -> dict[str, Any]:
         findings.append(changes.writing_matters(found["perturbations"]))
     except NotApplicable as error:
         findings.append(Finding("FRL309", "Sensitivity to the writing of a row", "not applicable", error.message))
-    try:
-        found["gradients"] = changes.head_gradients(evidence)
-    except NotApplicable:
-        found["gradients"] = {}
+    found["gradients"] = {}
+    for name, measure in (("head", changes.head_gradients), ("embedding", changes.embedding_gradients)):
+        with contextlib.suppress(UserError):  # what has no gradients shows none
+            found["gradients"][name] = measure(evidence)
     return found
 
 
