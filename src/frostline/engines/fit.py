@@ -99,7 +99,7 @@ def fit_table(
     estimator = job.final_estimator(features, judged)
     estimator.target_ = options.target
     report = job.report(estimator, features, judgement, began)
-    estimator.save(out, report)
+    estimator.save(out, report, keep_rows=options.keep_rows, keep_texts=options.keep_texts)
     return FitResult(estimator, report, Path(out))
 
 
@@ -190,7 +190,9 @@ class FitJob:
 
     def fitted(self, features: Features, rows: NDArray[np.intp]) -> TextClassifier | TextRegressor:
         """Train on some of the rows, whose features are there already."""
-        return self.blank().fit_features(features.take(rows), self.rows.y[rows], self.groups[rows])
+        estimator = self.blank().fit_features(features.take(rows), self.rows.y[rows], self.groups[rows])
+        estimator.rows_ = estimator.rows_ and estimator.rows_.named([self.rows.names[row] for row in rows])
+        return estimator
 
     def vectors_of(self, estimator: TextClassifier | TextRegressor) -> TextEmbedder:
         """What the predictor reads, or where it found that it needs no vectors, what it would have read."""
@@ -240,6 +242,7 @@ class FitJob:
             chosen=describe_choice(estimator),
             embed=features.stats,
             overlap=int(self.overlapping.sum()),
+            n_unlabeled=self.rows.n_unlabeled,
             seconds={"embed": features.stats.seconds, "fit": total - features.stats.seconds, "total": total},
             layer_scores=self._layer_scores(estimator, features.take(train), train),
             layer_metric="accuracy" if self.rows.task == "classification" else "r2",
@@ -274,6 +277,8 @@ class FitJob:
 
     def _notes(self, stats: EmbedStats) -> list[str]:
         notes = []
+        if n := self.rows.n_unlabeled:
+            notes.append(f"{n} rows without a target were left out: they are neither learnt from nor scored.")
         if stats.n_truncated:
             notes.append(
                 f"{stats.n_truncated} of {stats.n_rows} rows were longer than the window and were cut: "
