@@ -76,8 +76,8 @@ if TYPE_CHECKING:
     from frostline.concepts import CAV as CAV
     from frostline.decisions import Decision as Decision
     from frostline.diagnostics import diagnose as diagnose
-    from frostline.elm import AdaptOptions as AdaptOptions
     from frostline.elm import ELM as ELM
+    from frostline.elm import AdaptOptions as AdaptOptions
     from frostline.embedder import TextEmbedder as TextEmbedder
     from frostline.engines import AdaptJob as AdaptJob
     from frostline.engines import EmbedOptions as EmbedOptions

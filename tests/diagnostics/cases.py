@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from frostline.candidates import Candidate
 from frostline.contracts import Tap
 from frostline.diagnostics import CHECKS
 from frostline.diagnostics.evidence import Evidence
 from frostline.diagnostics.readers import MatrixReader, make_part
-from frostline.selection import Candidate
 
 BY_CODE = {check.code: check for check in CHECKS}
 WORDS = [
@@ -51,8 +51,6 @@ def texts(n, seed=0, words=WORDS, length=14):
 class Layers(MatrixReader):
     """Rows that have vectors of several layers, whatever the rows are; a tokenizer where one is given."""
 
-    n_layers = 2
-
     def __init__(self, vectors, read=None, tokenize=None, truncated=None):
         self._vectors = np.asarray(vectors, dtype=np.float32)
         taps = tuple(Tap(layer) for layer in (*range(self._vectors.shape[1] - 1), "final"))
@@ -62,7 +60,10 @@ class Layers(MatrixReader):
     def __call__(self, part):
         blank = super().__call__(replace(part, X=np.zeros((len(part), 1))))
         cut = np.zeros(len(part), dtype=bool) if self._truncated is None else self._truncated
-        return replace(blank, vectors=self._vectors[: len(part)], taps=self._taps, truncated=cut)
+        _, depth, width = self._vectors.shape
+        columns = self._vectors[: len(part)].reshape(len(part), -1)
+        widths, depths = (width,) * depth, tuple(range(depth))
+        return replace(blank, columns=columns, taps=self._taps, widths=widths, depths=depths, truncated=cut)
 
     def pieces(self, words):
         return self._tokenize and [np.array(self._tokenize(word), dtype=np.int32) for word in words]

@@ -70,7 +70,7 @@ def test_gradients_of_a_linear_head_are_its_coefficients(trained):
     found = head_gradients(evidence, n_rows=60)
     assert list(found) == ["0", "1", "final"]
     rows = evidence.features(evidence.rows)
-    vectors = rows.vectors.reshape(60, -1).astype(np.float64)
+    vectors = rows.columns.astype(np.float64)
     predicted = fitted.predict_features(rows)
     slope = np.linalg.lstsq(np.column_stack([vectors, np.ones(60)]), predicted, rcond=None)[0][:-1]
     np.testing.assert_allclose(vectors @ slope - (vectors @ slope).mean(), predicted - predicted.mean(), atol=1e-4)

@@ -12,14 +12,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from frostline.baselines import RawColumns, boosting, fit_text
-from frostline.contracts import Task
+from frostline.candidates import Candidate
+from frostline.contracts import Tap, Task
 from frostline.diagnostics.model import NotApplicable
 from frostline.features import Features
 from frostline.heads import TfidfClassifier, fit_head, held_out, make_head
-from frostline.selection import Candidate, Trial, attempt
+from frostline.selection import Trial, attempt
 from frostline.splits import group_ids, holdout
 
-__all__ = ["Evidence", "Part", "Prediction", "Reader", "raw_matrix"]
+__all__ = ["Evidence", "Part", "Prediction", "Reader", "layer_name", "raw_matrix"]
 
 T = TypeVar("T")
 
@@ -47,12 +48,9 @@ class Reader(Protocol):
     ----------
     read : Candidate
         The layers that the predictor reads, and their fusion.
-    n_layers : int
-        Blocks of the backbone.
     """
 
     read: Candidate
-    n_layers: int
 
     def __call__(self, part: Part) -> Features:
         """Vectors of rows at all layers."""
@@ -168,7 +166,7 @@ class Evidence:
             There are none, or some are not finite.
         """
         found = self.unchecked_features(part)
-        if not np.isfinite(found.vectors).all():
+        if not np.isfinite(found.columns).all():
             raise NotApplicable("Some vectors are not finite (FRL201).")
         return found
 
@@ -202,9 +200,10 @@ class Evidence:
         self._trials[candidate] = found
         return found
 
-    def layer(self, i: int) -> Candidate:
-        """One of the layers alone."""
-        return Candidate((self.sampled.taps[i],), "concat", self.read.pooling)
+    @property
+    def layers(self) -> dict[str, Candidate]:
+        """Each of the layers alone."""
+        return {layer_name(tap): Candidate((tap,), "concat", self.read.pooling) for tap in self.sampled.taps}
 
     @cached_property
     def out_of_fold(self) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
@@ -275,6 +274,11 @@ class Evidence:
         if key not in self._known:
             self._known[key] = compute()
         return self._known[key]
+
+
+def layer_name(tap: Tap) -> str:
+    """How a layer is called, after its backbone where there are several."""
+    return f"{tap.backbone} {tap.layer}".strip()
 
 
 def raw_matrix(table: pa.Table, fitted_on: pa.Table, seed: int) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from frostline.diagnostics.evidence import Evidence, Part, raw_matrix
+from frostline.diagnostics.evidence import Evidence, Part, layer_name, raw_matrix
 from frostline.diagnostics.model import Finding, NotApplicable
 from frostline.features import Features
 from frostline.tables import render_rows
@@ -131,15 +131,16 @@ def head_gradients(evidence: Evidence, n_rows: int = ROWS) -> dict[str, float]:
     base, found = _output(evidence, features), {}
     for tap in evidence.read.taps:
         i = features.taps.index(tap)
-        own = features.vectors[:, i]
+        place = slice(sum(features.widths[:i]), sum(features.widths[: i + 1]))
+        own = features.columns[:, place]
         spread = own.std(axis=0) * (own.std(axis=0) > ROUNDING * np.abs(own).max(axis=0))
         squares = []
         for _ in range(_DIRECTIONS):
-            moved = features.vectors.copy()
-            moved[:, i] += (_STEP * spread * rng.normal(size=own.shape)).astype(np.float32)
-            rise = (_output(evidence, replace(features, vectors=moved)) - base) / _STEP
+            moved = features.columns.copy()
+            moved[:, place] += (_STEP * spread * rng.normal(size=own.shape)).astype(np.float32)
+            rise = (_output(evidence, replace(features, columns=moved)) - base) / _STEP
             squares.append(np.square(rise).sum(axis=1).mean())
-        found[str(tap.layer)] = float(np.sqrt(np.mean(squares)))
+        found[layer_name(tap)] = float(np.sqrt(np.mean(squares)))
     return found
 
 

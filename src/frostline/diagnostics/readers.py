@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frostline.backbones import layer_sensitivity
+from frostline.candidates import Candidate, candidates, union
 from frostline.contracts import EmbedStats, Tap
-from frostline.diagnostics.evidence import Part, Reader
+from frostline.diagnostics.evidence import Part, Reader, layer_name
 from frostline.diagnostics.model import NotApplicable
 from frostline.embedder import TextEmbedder
 from frostline.features import Features
-from frostline.selection import Candidate, candidates, union
 from frostline.store import keys_of
 from frostline.tables import render_rows, to_rows
 
@@ -31,14 +31,12 @@ class EmbedderReader:
 
     def __init__(self, embedder: TextEmbedder) -> None:
         extractor = embedder.extractor()
-        own = tuple(extractor.taps)
-        self._embedder, self._backbone, self._window = embedder, extractor.backbone, extractor.max_length
-        self._prompt = extractor.prompt
-        self.read = Candidate(own, embedder.fusion, embedder.pooling)
-        self.n_layers = extractor.backbone.n_layers
+        self._embedder, self._parts = embedder, extractor.parts
+        self.read = Candidate(tuple(extractor.taps), embedder.fusion, embedder.pooling)
         ladder = [self.read]
-        if extractor.backbone.service is None:  # a service answers one vector, whatever it computes on the way
-            ladder += candidates(self.n_layers, own, "auto", embedder.pooling, "concat")
+        for part in extractor.parts:
+            if part.backbone.service is None:  # a service answers one vector, whatever it computes on the way
+                ladder += candidates(part.backbone.n_layers, part.taps, "auto", embedder.pooling, "concat")
         self._taps = union(ladder)
 
     def __call__(self, part: Part) -> Features:
@@ -46,23 +44,26 @@ class EmbedderReader:
         return self._embedder.render(part.X).through(self._embedder.extractor(self._taps))
 
     def pieces(self, words: Sequence[str]) -> list[NDArray[np.int32]] | None:
-        """Token ids of each word, special tokens included; None where the tokenizer is a service's."""
-        if self._backbone.service is not None:
+        """Token ids of each word by the (first) backbone, special tokens included; None where the tokenizer is a service's."""
+        first = self._parts[0]
+        if first.backbone.service is not None:
             return None
-        return self._backbone.tokenize(list(words), self._window).ids if words else []
+        return first.backbone.tokenize(list(words), first.max_length).ids if words else []
 
     def sensitivity(self, part: Part, rows: NDArray[np.intp], seed: int) -> dict[str, float]:
         """How much each layer's vector moves with the token embeddings; see :func:`layer_sensitivity`."""
         texts = self._embedder.render(part.X).texts
-        tokens = self._backbone.tokenize([self._prompt + texts[row] for row in rows], self._window)
-        found = layer_sensitivity(self._backbone, tokens.ids, self._taps, seed=seed)
-        return {str(tap.layer): float(value) for tap, value in zip(self._taps, found.mean(axis=0), strict=True)}
+        found: dict[str, float] = {}
+        for own in self._parts:
+            taps = [tap for tap in self._taps if tap.backbone == own.taps[0].backbone]
+            tokens = own.backbone.tokenize([own.prompt + texts[row] for row in rows], own.max_length)
+            moved = layer_sensitivity(own.backbone, tokens.ids, taps, seed=seed).mean(axis=0)
+            found |= {layer_name(tap): float(value) for tap, value in zip(taps, moved, strict=True)}
+        return found
 
 
 class MatrixReader:
     """Rows that are numbers already: one layer, which is all there is."""
-
-    n_layers = 1
 
     def __init__(self) -> None:
         self.read = Candidate((Tap("final", "given"),), "concat", "given")
@@ -73,7 +74,8 @@ class MatrixReader:
         nothing = np.zeros(len(Z), dtype=bool)
         keys = keys_of([np.frombuffer(row.tobytes(), np.uint8) for row in Z])
         read = np.zeros((len(Z), 2), dtype=np.int64)
-        return Features(Z[:, None, :], keys, nothing, read, list(part.texts), self.read.taps, EmbedStats(n_rows=len(Z)))
+        stats, width = EmbedStats(n_rows=len(Z)), (Z.shape[1],)
+        return Features(Z, keys, nothing, read, list(part.texts), self.read.taps, width, (0,), stats, part.table)
 
     def pieces(self, words: Sequence[str]) -> None:
         """There is no tokenizer."""

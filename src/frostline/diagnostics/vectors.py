@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from frostline.diagnostics.evidence import Evidence
+from frostline.candidates import Candidate
+from frostline.diagnostics.evidence import Evidence, layer_name
 from frostline.diagnostics.model import Check, NotApplicable, Verdict, issue, passed, tip
 from frostline.diagnostics.perturb import ROUNDING
 from frostline.numerics.metrics import mean_and_error
 from frostline.numerics.neighbors import nearest
 from frostline.numerics.smoothness import SmoothnessGap, neighbor_ratio, table_smoothness_gap
-from frostline.selection import Candidate, Trial
+from frostline.selection import Trial
 
 __all__ = ["CHECKS", "cka", "layer_gaps", "layer_trials"]
 
@@ -29,8 +30,8 @@ _ENOUGH = 20
 
 def non_finite(evidence: Evidence) -> Verdict:
     """NaN and infinity."""
-    vectors = evidence.unchecked_features(evidence.rows).vectors
-    bad = np.asarray(~np.isfinite(vectors).all(axis=(1, 2)))
+    vectors = evidence.unchecked_features(evidence.rows).columns
+    bad = np.asarray(~np.isfinite(vectors).all(axis=1))
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
         return issue(
@@ -103,8 +104,10 @@ def redundant_layers(evidence: Evidence) -> Verdict:
     taps = list(read.taps) if len(read.taps) > 1 else list(features.taps)
     if len(taps) < 2:
         raise NotApplicable("There is one layer only.")
-    vectors = features.at(taps)[:1000]
-    pairs = {f"{a.layer}-{b.layer}": cka(vectors[:, i], vectors[:, i + 1]) for i, (a, b) in enumerate(pairwise(taps))}
+    vectors = [features.fused((tap,), "concat")[:1000] for tap in taps]
+    pairs = {
+        f"{layer_name(a)}-{layer_name(b)}": cka(A, B) for (a, A), (b, B) in pairwise(zip(taps, vectors, strict=True))
+    }
     value: dict[str, Any] = {"cka": pairs, "gain": _gains(evidence, taps)}
     which = "that are read" if len(read.taps) > 1 else "of the backbone"
     if copies := [pair for pair, alike in pairs.items() if alike >= COPIES]:
@@ -130,8 +133,8 @@ def smoothness(evidence: Evidence) -> Verdict:
     value: dict[str, Any] = {
         "ratio": mean,
         "layers": {
-            str(tap.layer): float(neighbor_ratio(features.vectors[:, i], target).mean())
-            for i, tap in enumerate(features.taps)
+            layer: float(neighbor_ratio(one.features(features), target).mean())
+            for layer, one in evidence.layers.items()
         },
     }
     if mean + 2 * error >= 1 and mean > 0.95:
@@ -172,17 +175,14 @@ def best_layer(evidence: Evidence) -> Verdict:
 
 def layer_trials(evidence: Evidence) -> dict[str, Trial]:
     """A linear head on each layer alone, cross-validated."""
-    taps = evidence.sampled.taps
-    return {str(tap.layer): evidence.trial(evidence.layer(i)) for i, tap in enumerate(taps)}
+    return {layer: evidence.trial(one) for layer, one in evidence.layers.items()}
 
 
 def layer_gaps(evidence: Evidence) -> dict[str, SmoothnessGap]:
     """Z of what is read and of each layer against the raw columns; regression only."""
     features, raw = evidence.sampled, evidence.raw[evidence.sample]
     y = evidence.target(evidence.rows)[evidence.sample]
-    vectors = {"read": _read(evidence)} | {
-        str(tap.layer): features.vectors[:, i] for i, tap in enumerate(features.taps)
-    }
+    vectors = {"read": _read(evidence)} | {layer: one.features(features) for layer, one in evidence.layers.items()}
     wanted = vectors if len(features.taps) > 1 else {"read": vectors["read"]}
     return {name: table_smoothness_gap(raw, Z, y, n_boot=200, seed=evidence.seed) for name, Z in wanted.items()}
 
@@ -217,7 +217,7 @@ def _gains(evidence: Evidence, taps: list[Any]) -> dict[str, tuple[float, float]
     for i in range(len(taps) - 2, -1, -1):
         joined = evidence.trial(Candidate(tuple(taps[i:]), "concat", evidence.read.pooling))
         gain, error = above.behind(joined)
-        gains[str(taps[i].layer)] = gain, error
+        gains[layer_name(taps[i])] = gain, error
         above = joined
     return gains
 

@@ -24,7 +24,7 @@ from frostline.engines.options import EmbedOptions, FitOptions, InputOptions
 from frostline.engines.scores import Judgement, judge, judge_folds, layer_scores
 from frostline.errors import UserError
 from frostline.estimators import TextClassifier, TextRegressor
-from frostline.estimators.arms import whole_embedder
+from frostline.estimators.reading import whole_embedder
 from frostline.estimators.saving import describe_choice
 from frostline.features import Features, Forecast
 from frostline.reports import to_json, to_text
