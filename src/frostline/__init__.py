@@ -14,33 +14,40 @@ from typing import TYPE_CHECKING, Any
 from frostline._version import __version__ as __version__
 
 _HOME = {
+    "AdaptJob": "frostline.engines",
+    "AdaptOptions": "frostline.elm",
     "ArtifactError": "frostline.errors",
     "CAV": "frostline.concepts",
     "Decision": "frostline.decisions",
+    "ELM": "frostline.elm",
     "EmbedOptions": "frostline.engines",
     "FitOptions": "frostline.engines",
     "FrostlineError": "frostline.errors",
     "InputOptions": "frostline.engines",
     "LlmembedOptions": "frostline.studies.llmembed",
     "MissingExtraError": "frostline.errors",
+    "Selection": "frostline.engines",
     "Store": "frostline.store",
     "StoreError": "frostline.errors",
     "TextClassifier": "frostline.estimators",
     "TextEmbedder": "frostline.embedder",
     "TextRegressor": "frostline.estimators",
     "UserError": "frostline.errors",
+    "adapt_table": "frostline.engines",
     "behavioral_space": "frostline.spaces",
     "behavioral_table": "frostline.engines",
     "doctor": "frostline.engines",
     "embed_table": "frostline.engines",
     "evaluate_table": "frostline.engines",
+    "explain_table": "frostline.engines",
     "fit_table": "frostline.engines",
+    "forecast_adapt": "frostline.engines",
     "forecast_embed": "frostline.engines",
     "forecast_fit": "frostline.engines",
     "forecast_predict": "frostline.engines",
     "graph_space": "frostline.spaces",
     "graph_table": "frostline.engines",
-    "load": "frostline.estimators",
+    "load": "frostline.engines",
     "metrics": "frostline.numerics",
     "predict_table": "frostline.engines",
     "study_llmembed": "frostline.studies.llmembed",
@@ -65,19 +72,27 @@ def __dir__() -> list[str]:
 if TYPE_CHECKING:
     from frostline.concepts import CAV as CAV
     from frostline.decisions import Decision as Decision
+    from frostline.elm import ELM as ELM
+    from frostline.elm import AdaptOptions as AdaptOptions
     from frostline.embedder import TextEmbedder as TextEmbedder
+    from frostline.engines import AdaptJob as AdaptJob
     from frostline.engines import EmbedOptions as EmbedOptions
     from frostline.engines import FitOptions as FitOptions
     from frostline.engines import InputOptions as InputOptions
+    from frostline.engines import Selection as Selection
+    from frostline.engines import adapt_table as adapt_table
     from frostline.engines import behavioral_table as behavioral_table
     from frostline.engines import doctor as doctor
     from frostline.engines import embed_table as embed_table
     from frostline.engines import evaluate_table as evaluate_table
+    from frostline.engines import explain_table as explain_table
     from frostline.engines import fit_table as fit_table
+    from frostline.engines import forecast_adapt as forecast_adapt
     from frostline.engines import forecast_embed as forecast_embed
     from frostline.engines import forecast_fit as forecast_fit
     from frostline.engines import forecast_predict as forecast_predict
     from frostline.engines import graph_table as graph_table
+    from frostline.engines import load as load
     from frostline.engines import predict_table as predict_table
     from frostline.engines import sweep as sweep
     from frostline.errors import ArtifactError as ArtifactError
@@ -87,7 +102,6 @@ if TYPE_CHECKING:
     from frostline.errors import UserError as UserError
     from frostline.estimators import TextClassifier as TextClassifier
     from frostline.estimators import TextRegressor as TextRegressor
-    from frostline.estimators import load as load
     from frostline.numerics import metrics as metrics
     from frostline.spaces import behavioral_space as behavioral_space
     from frostline.spaces import graph_space as graph_space

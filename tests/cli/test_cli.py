@@ -312,6 +312,8 @@ MISTAKES = {
             write_csv(t / "nan.csv", [{"text": f"t{i}", "y": v} for i, v in enumerate([1.5, "", 2.5] * 5)]),
             "--target",
             "y",
+            "--unlabeled",
+            "error",
         ],
         "5 of 15 rows",
     ),

@@ -105,8 +105,8 @@ def test_set_params_then_refit_uses_the_new_backbone(folder, tmp_path, store_pat
     clf.set_params(embedder__backbone=other).fit(texts, y)
     assert np.abs(before - clf.embed(texts)).max() > 0.1
     assert (
-        clf.backbone_["weights"]
-        != TextClassifier(embedder=TextEmbedder(folder, store=None)).fit(texts, y).backbone_["weights"]
+        clf.backbones_[0]["weights"]
+        != TextClassifier(embedder=TextEmbedder(folder, store=None)).fit(texts, y).backbones_[0]["weights"]
     )
 
 
@@ -128,7 +128,7 @@ def test_classifier_saved_and_loaded_gives_the_same_numbers(embedder, tmp_path, 
     again = load(tmp_path / "m", store=embedder.store, progress=False)
     np.testing.assert_array_equal(again.predict_proba(texts), clf.predict_proba(texts))
     assert sorted(p.name for p in (tmp_path / "m").iterdir()) == [
-        "card.md", "frostline.json", "head.safetensors", "report.html", "report.json",
+        "card.md", "frostline.json", "head.safetensors", "report.html", "report.json", "rows.safetensors",
     ]  # fmt: skip
     assert again.fit(texts, y).score(texts, y) > 0.9
 

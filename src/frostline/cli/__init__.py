@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import typer
 
-from frostline.cli import apply, embed, fit, health, space, store, study, sweep
+from frostline.cli import apply, embed, explain, fit, health, space, store, study, sweep
 from frostline.errors import FrostlineError
 
 __all__ = ["app", "main"]
@@ -32,6 +32,8 @@ app.command("predict")(apply.predict)
 app.command("evaluate")(apply.evaluate)
 app.command("sweep")(sweep.sweep)
 app.command("embed")(embed.embed)
+app.command("adapt")(explain.adapt)
+app.command("explain")(explain.explain)
 app.add_typer(space.app, name="space")
 app.add_typer(study.app, name="study")
 app.add_typer(store.app, name="store")

@@ -21,6 +21,9 @@ def predict(
     out: Annotated[str | None, typer.Option("--out", metavar="F", help=".csv, .parquet or .jsonl")] = None,
     proba: Annotated[bool, typer.Option("--proba", help="Class probabilities as well.")] = False,
     interval: Annotated[float | None, typer.Option("--interval", metavar="P", help="Level of intervals: 0.9")] = None,
+    neighbors: Annotated[
+        int | None, typer.Option("--neighbors", metavar="K", help="The K nearest training rows as well.")
+    ] = None,
     device: o.Device = "auto",
     trust_remote_code: o.TrustRemoteCode = None,
     store: o.StoreDir = None,
@@ -40,7 +43,9 @@ def predict(
         return
     if out is None:
         raise frostline.UserError("No --out is given.", hint="name the file of the predictions: --out predictions.csv")
-    stats = frostline.predict_table(folder, data, out=out, proba=proba, interval=interval, progress=not quiet, **how)
+    stats = frostline.predict_table(
+        folder, data, out=out, proba=proba, interval=interval, neighbors=neighbors, progress=not quiet, **how
+    )
     if not quiet:
         typer.echo(f"{stats.n_rows} predictions in {out} ({stats.n_embedded} texts embedded, {o.cuts(stats)} cut)")
     result = {"n_rows": stats.n_rows, "out": out, "n_texts": stats.n_texts, "n_embedded": stats.n_embedded}

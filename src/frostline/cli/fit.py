@@ -54,12 +54,20 @@ def fit(
         typer.Option("--min-precision", metavar="P", help="Answer only where so many answers are right: 0.95"),
     ] = None,
     no_texts: Annotated[bool, typer.Option("--no-texts", help="Quote no texts of mistakes in the report.")] = False,
+    time: o.Time = None,
+    unlabeled: o.Unlabeled = "skip",
+    keep_texts: Annotated[
+        bool, typer.Option("--keep-texts", help="The folder keeps the training rows' texts.")
+    ] = False,
+    no_neighbors: Annotated[
+        bool, typer.Option("--no-neighbors", help="The folder keeps no vectors of the training rows.")
+    ] = False,
     text: o.Text = None,
     template: o.Template = None,
     columns: o.Columns = None,
     id: o.Id = None,
     number_format: o.NumberFormat = "plain",
-    backbone: o.Backbone = "minilm",
+    backbone: o.Backbones = None,
     layers: o.Layers = None,
     pooling: o.Pooling = None,
     fusion: o.Fusion = None,
@@ -82,10 +90,11 @@ def fit(
         "options": frostline.FitOptions(
             target, test, test_size, cv, refit, group, task, head, features, seed, on_overlap, target_transform,
             o.class_weight_of(class_weight), o.decision_of(cost, threshold, min_precision), not no_texts,
+            time=time, unlabeled=unlabeled, keep_rows=not no_neighbors, keep_texts=keep_texts,
         ),
         "inputs": frostline.InputOptions(text, template, o.split(columns), id, number_format),
         "embedding": frostline.EmbedOptions(
-            backbone, list(o.split(layers)) or None, pooling, fusion, max_length, overflow, precision, device,
+            o.backbone_of(backbone), list(o.split(layers)) or None, pooling, fusion, max_length, overflow, precision, device,
             o.store_of(store, no_store), not quiet, trust_remote_code,
         ),
     }  # fmt: skip

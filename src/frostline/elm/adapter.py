@@ -125,7 +125,7 @@ class Adapter(nn.Module):
         self.config, self.width = config.checked(), width
         self.register_buffer("mean", torch.tensor(mean))
         self.register_buffer("scale", torch.tensor(scale))
-        self.register_buffer("norm", torch.tensor(float(norm)))
+        self.register_buffer("norm", torch.tensor([float(norm)]))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self._build(len(mean))

@@ -230,4 +230,4 @@ class ElmModel(nn.Module):
 
 
 def _key(space: str) -> str:
-    return space.replace(".", "\u2024")  # a module's name may hold no dot
+    return "space " + space.replace(".", "\u2024")  # a module's name may hold no dot, nor be that of a method

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from frostline.errors import UserError, nearest
 
@@ -92,7 +91,7 @@ class AdaptOptions:
     """
 
     stages: str = "1"
-    tune: Literal["lora", "full"] = "lora"
+    tune: str = "lora"
     lora_rank: int = 16
     epochs: int = 20
     max_steps: int | None = None
@@ -105,7 +104,7 @@ class AdaptOptions:
     clip: float = 1.0
     patience: int = 3
     evaluations: int = 1
-    select: Literal["loss", "consistency"] = "loss"
+    select: str = "loss"
     precision: str = "float32"
     gradient_checkpointing: bool = False
     max_target_tokens: int = 128

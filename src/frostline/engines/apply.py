@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from frostline.backbones import WINDOW_ROWS
 from frostline.contracts import EmbedStats
 from frostline.embedder import RowStream, TextEmbedder
 from frostline.engines.classes import class_scores, decision_of
-from frostline.engines.inputs import target_values
+from frostline.engines.inputs import known_labels, read_labeled
 from frostline.engines.scores import LEVEL, Judgement, judge
 from frostline.errors import ArtifactError, UserError
 from frostline.estimators import TextClassifier, TextRegressor, load
+from frostline.estimators.kept import check_neighbors, find_neighbors
 from frostline.features import Features, Forecast
 from frostline.reports.classes import class_json
 from frostline.tables import PREDICTION_ENDINGS, check_output, iter_tables, prediction_writer, read_table
@@ -30,6 +32,7 @@ def predict_table(
     out: str | Path,
     proba: bool = False,
     interval: float | None = None,
+    neighbors: int | None = None,
     store: Any = "default",
     device: str = "auto",
     progress: Any = "auto",
@@ -44,11 +47,14 @@ def predict_table(
     data : path
         Rows with the columns of the fit.
     out : path
-        ``.csv``, ``.parquet`` or ``.jsonl``: `prediction`, and as asked `proba_<label>` or `lower` and `upper`.
+        ``.csv``, ``.parquet`` or ``.jsonl``: `prediction`, and as asked `proba_<label>`, `lower` and `upper`, `neighbors`.
     proba : bool, default=False
         Class probabilities as well.
     interval : float, optional
         Level of prediction intervals, between 0 and 1.
+    neighbors : int, optional
+        How many of the nearest training rows to name: a list of row, target, similarity and, where the folder keeps it,
+        text.
     store, device, progress, trust_remote_code
         As in :func:`frostline.load`.
 
@@ -67,12 +73,17 @@ def predict_table(
         raise UserError(f"--proba: {folder} predicts numbers or has a head without probabilities.", hint="leave it out")
     if interval is not None and not isinstance(estimator, TextRegressor):
         raise UserError(f"--interval: {folder} is a classifier; intervals are for numbers.", hint="use --proba")
+    if neighbors is not None:
+        check_neighbors(estimator, neighbors)
     embedder: TextEmbedder = estimator.embedder_
     windows = (embedder.render(table) for table in iter_tables(data, WINDOW_ROWS))
     stream = RowStream(estimator.extractor(), windows)
     with prediction_writer(out) as write:
         for features in stream:
-            write(_columns(estimator, features, proba, interval))
+            columns = _columns(estimator, features, proba, interval)
+            if neighbors is not None:
+                columns["neighbors"] = find_neighbors(estimator, estimator.fused(features), neighbors).as_lists()
+            write(columns)
     return stream.stats()
 
 
@@ -93,10 +104,11 @@ def _columns(estimator: Any, features: Features, proba: bool, interval: float | 
 def _decided(estimator: TextClassifier, features: Features) -> dict[str, Any]:
     """Labels; where a precision was asked for, none for the rows that are not answered, and a column that says so."""
     decided = estimator.decide_features(features)
-    if estimator.rule_.cutoff is None:
-        return {"prediction": decided.labels}
-    # Typed by the labels, so that a window without any answer is of the same type.
-    return {"prediction": pa.array(decided.labels, mask=decided.abstained), "abstained": decided.abstained}
+    labels: Any = decided.answers
+    if decided.labels.dtype.kind != "O" or isinstance(decided.labels[0], str | date):
+        # Typed by all labels, so that a window without any answer is of the same type.
+        labels = pa.array(decided.labels, mask=decided.abstained)
+    return {"prediction": labels} | ({} if estimator.rule_.cutoff is None else {"abstained": decided.abstained})
 
 
 def evaluate_table(
@@ -122,7 +134,8 @@ def evaluate_table(
     Returns
     -------
     dict
-        ``metrics``, and ``n_rows``, ``n_embedded``, ``n_truncated``, ``truncated_columns``; `metrics` as in :class:`FitReport`.
+        ``metrics``, as in :class:`FitReport`; ``n_rows``, those with a target, and ``n_unlabeled``, those without, which are
+        left out; ``n_embedded``, ``n_truncated``, ``truncated_columns``.
 
     Raises
     ------
@@ -136,22 +149,13 @@ def evaluate_table(
             f"{folder} was saved from Python and does not know its target column.",
             hint="use frostline.load and score in Python",
         )
-    table = read_table(data)
-    y = target_values(table, target, str(data))
-    if isinstance(estimator, TextClassifier) and (
-        strange := sorted({str(v) for v in y} - {str(c) for c in estimator.classes_})
-    ):
-        raise UserError(
-            f"{len(strange)} labels in {data} were not in training: {', '.join(strange[:5])}. "
-            f"Known: {', '.join(str(c) for c in estimator.classes_[:10])}.",
-            hint="fit again with rows of these classes, or leave such rows out",
-        )
-    y = (
-        y.astype(estimator.classes_.dtype)
-        if isinstance(estimator, TextClassifier)
-        else estimator.check_target(y, len(y))
-    )
-    features = estimator.extract(table)
+    labeled = read_labeled(data, target)
+    y = labeled.y
+    if isinstance(estimator, TextClassifier):
+        y = known_labels(y, estimator.classes_, str(data))
+    else:
+        y = estimator.check_target(y, len(y))
+    features = estimator.extract(labeled.table)
     judgement = judge(estimator, features, y, np.zeros(len(y), dtype=bool), {})
     stats = features.stats
     return {
@@ -159,6 +163,7 @@ def evaluate_table(
         **_by_class(estimator, judgement),
         "interval": LEVEL if isinstance(estimator, TextRegressor) else None,
         "n_rows": stats.n_rows,
+        "n_unlabeled": labeled.n_unlabeled,
         "n_embedded": stats.n_embedded,
         "n_truncated": stats.n_truncated,
         "truncated_columns": stats.truncated_columns,

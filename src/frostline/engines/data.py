@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from frostline import splits
 from frostline.contracts import Task
-from frostline.engines.inputs import column_values, infer_task, input_columns, target_values
+from frostline.engines.inputs import Labeled, column_values, infer_task, input_columns, read_labeled
 from frostline.engines.options import FitOptions, InputOptions
 from frostline.errors import UserError, nearest
-from frostline.tables import has_json_cells, pick_columns, read_table
+from frostline.tables import has_json_cells, pick_columns
+from frostline.times import Times, latest_rows, windows
 
 __all__ = ["FitRows", "group_rows", "make_split", "read_rows"]
 
@@ -35,6 +36,11 @@ class FitRows:
         Rows of the training file.
     keys : list of columns
         Ids and groups whose equal values must not be split.
+    names : list of n
+        Ids, or numbers of rows from 1; with a test file ``"train.csv:1"``.
+    n_unlabeled : int
+        Rows without a target, which are not among these.
+    times : Times or None
     task : str
     title : str
     """
@@ -43,6 +49,9 @@ class FitRows:
     y: NDArray[Any]
     n_given: int
     keys: list[list[Any]]
+    names: list[Any]
+    n_unlabeled: int
+    times: Times | None
     task: Task
     title: str
 
@@ -60,31 +69,40 @@ def read_rows(train: str | Path, options: FitOptions, inputs: InputOptions) -> F
     UserError
         Files, columns or targets that cannot be used.
     """
-    first = read_table(train)
-    columns = input_columns(first, inputs, (options.target, inputs.id, options.group))
-    tables = [first] if options.test is None else [first, read_table(options.test)]
-    names = [str(train), str(options.test)]
-    y = [target_values(table, options.target, name) for table, name in zip(tables, names, strict=False)]
+    files = [
+        read_labeled(path, options.target, options.unlabeled) for path in (train, options.test) if path is not None
+    ]
+    columns = input_columns(files[0].table, inputs, (options.target, inputs.id, options.group, options.time))
+    y = [file.y for file in files]
     task = infer_task(y[0], options.task)
     if len(y) == 2 and y[0].dtype.kind != y[1].dtype.kind and {y[0].dtype.kind, y[1].dtype.kind} != {"i", "f"}:
         raise UserError(
-            f"The target {options.target!r} is {_kind(y[0])} in {names[0]} and {_kind(y[1])} in {names[1]}.",
+            f"The target {options.target!r} is {_kind(y[0])} in {files[0].name} and {_kind(y[1])} in {files[1].name}.",
             hint="write the labels the same way in both files",
         )
-    selected = [pick_columns(table, columns) for table in tables]
-    keys = [
-        [value for table in tables for value in column_values(table, name)]
-        for name in (inputs.id, options.group)
-        if name
-    ]
+
+    def joined(name: str) -> list[Any]:
+        return [value for file in files for value in column_values(file.table, name)]
+
+    names = joined(inputs.id) if inputs.id else _numbers(files)
     return FitRows(
-        table=_stack(selected, names),
+        table=_stack([pick_columns(file.table, columns) for file in files], [file.name for file in files]),
         y=np.concatenate(y) if y[0].dtype.kind != "O" else np.array([v for part in y for v in part], dtype=object),
         n_given=len(y[0]),
-        keys=keys,
+        keys=[joined(name) for name in (inputs.id, options.group) if name],
+        names=names,
+        n_unlabeled=sum(file.n_unlabeled for file in files),
+        times=None if options.time is None else Times.read(joined(options.time), options.time, names),
         task=task,
         title=Path(train).name,
     )
+
+
+def _numbers(files: list[Labeled]) -> list[Any]:
+    """Rows counted from 1 as they stand in their file; of two files with the file's name before it."""
+    if len(files) == 1:
+        return [int(row) + 1 for row in files[0].rows]
+    return [f"{Path(file.name).name}:{row + 1}" for file in files for row in file.rows]
 
 
 def _kind(y: NDArray[Any]) -> str:
@@ -135,10 +153,17 @@ def make_split(rows: FitRows, groups: NDArray[np.intp], options: FitOptions) -> 
     stratify = rows.task == "classification"
     how = "by distinct text" + (", id or group" if rows.keys else "") + (", stratified by class" if stratify else "")
     if rows.has_test_file:
-        if options.cv:
-            raise UserError("Both a test file and --cv are given; allowed is one of them.")
+        if options.cv or rows.times:
+            what = "--cv" if options.cv else "--time"
+            raise UserError(f"Both a test file and {what} are given; allowed is one of them.")
         parts = np.arange(rows.n_given), np.arange(rows.n_given, len(rows.y))
         return [parts], f"Test rows are those of {Path(str(options.test)).name}, used as given."
+    if rows.times:
+        if options.cv:
+            folds, sentence = windows(rows.times, groups, options.cv)
+            return folds, f"{sentence} The saved model saw all rows."
+        part, sentence = latest_rows(rows.times, groups, options.test_size)
+        return [part], sentence
     if options.cv:
         folds = splits.group_folds(rows.y, groups, options.cv, options.seed, stratify)
         return (

@@ -98,7 +98,7 @@ def fit_table(
     estimator = job.final_estimator(features, judged)
     estimator.target_ = options.target
     report = job.report(estimator, features, judgement, began)
-    estimator.save(out, report)
+    estimator.save(out, report, keep_rows=options.keep_rows, keep_texts=options.keep_texts)
     return FitResult(estimator, report, Path(out))
 
 
@@ -188,7 +188,9 @@ class _Job:
 
     def fitted(self, features: Features, rows: NDArray[np.intp]) -> TextClassifier | TextRegressor:
         """Train on some of the rows, whose features are there already."""
-        return self.blank().fit_features(features.take(rows), self.rows.y[rows], self.groups[rows])
+        estimator = self.blank().fit_features(features.take(rows), self.rows.y[rows], self.groups[rows])
+        estimator.rows_ = estimator.rows_ and estimator.rows_.named([self.rows.names[row] for row in rows])
+        return estimator
 
     def judge(self, features: Features) -> tuple[Judgement, TextClassifier | TextRegressor]:
         """Score on the test part, or on each fold in turn; with the last estimator that was scored."""
@@ -234,6 +236,7 @@ class _Job:
             chosen=describe_choice(estimator),
             embed=features.stats,
             overlap=int(self.overlapping.sum()),
+            n_unlabeled=self.rows.n_unlabeled,
             seconds={"embed": features.stats.seconds, "fit": total - features.stats.seconds, "total": total},
             layer_scores=self._layer_scores(estimator, features.take(train), train),
             layer_metric="accuracy" if self.rows.task == "classification" else "r2",
@@ -268,6 +271,8 @@ class _Job:
 
     def _notes(self, stats: EmbedStats) -> list[str]:
         notes = []
+        if n := self.rows.n_unlabeled:
+            notes.append(f"{n} rows without a target were left out: they are neither learnt from nor scored.")
         if stats.n_truncated:
             notes.append(
                 f"{stats.n_truncated} of {stats.n_rows} rows were longer than the window and were cut: "

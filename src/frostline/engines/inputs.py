@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import string
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +17,20 @@ from frostline.contracts import Task
 from frostline.embedder import TextEmbedder
 from frostline.engines.options import EmbedOptions, InputOptions
 from frostline.errors import UserError, nearest
-from frostline.tables import has_json_cells, pick_columns
+from frostline.tables import has_json_cells, pick_columns, read_table
 
-__all__ = ["build_embedder", "column_values", "infer_task", "input_columns", "split_names", "target_values"]
+__all__ = [
+    "Labeled",
+    "build_embedder",
+    "column_values",
+    "infer_task",
+    "input_columns",
+    "known_labels",
+    "missing_targets",
+    "read_labeled",
+    "split_names",
+    "target_values",
+]
 
 MAX_CLASSES = 20
 """Whole numbers with at most this many distinct values are labels under ``task="auto"``."""
@@ -35,7 +49,7 @@ def input_columns(table: pa.Table, options: InputOptions, without: Sequence[str 
     table : pa.Table
     options : InputOptions
     without : sequence of str or None
-        Target, id and group: left out where no columns are named.
+        Target, id, group and time: left out where no columns are named.
 
     Raises
     ------
@@ -106,32 +120,126 @@ def column_values(table: pa.Table, name: str) -> list[Any]:
     return values
 
 
-def target_values(table: pa.Table, name: str, where: str) -> NDArray[Any]:
-    """Values of the target column.
+@dataclass(frozen=True)
+class Labeled:
+    """The rows of a file that have a target.
+
+    Attributes
+    ----------
+    name : str
+        The file.
+    table : pa.Table
+    y : array of shape (n,)
+    rows : int array of shape (n,)
+        Where they stand in the file, from 0.
+    n_unlabeled : int
+        Rows without a target.
+    """
+
+    name: str
+    table: pa.Table
+    y: NDArray[Any]
+    rows: NDArray[np.intp]
+    n_unlabeled: int
+
+
+def read_labeled(path: str | Path, target: str, unlabeled: str = "skip") -> Labeled:
+    """Read a file's rows that have a target: an empty cell, a missing value and NaN are none.
+
+    Parameters
+    ----------
+    path : path
+    target : str
+        Its column.
+    unlabeled : {"skip", "error"}
+        Whether rows without a target are left out and counted, or refused.
 
     Raises
     ------
     UserError
-        Unknown column, missing values, or values that are neither text, numbers nor booleans.
+        No row has a target, or one has none and that is an error; targets that :func:`target_values` refuses.
+    """
+    if unlabeled not in (allowed := ("skip", "error")):
+        raise UserError(
+            f"Unknown unlabeled {unlabeled!r}. Allowed: {', '.join(allowed)}.", hint=nearest(unlabeled, allowed) or None
+        )
+    table = read_table(path)
+    missing = missing_targets(column_values(table, target))
+    if len(missing) and missing.all():
+        raise UserError(
+            f"None of the {len(missing)} rows of {path} has a target in {target!r}.", hint="label some rows"
+        )
+    if missing.any() and unlabeled == "error":
+        raise UserError(
+            f"{missing.sum()} of {len(missing)} rows of {path} have no target in {target!r}; the first is row "
+            f"{int(missing.argmax()) + 1}.",
+            hint="drop those rows or fill their targets, or leave them out with --unlabeled skip",
+        )
+    rows = np.flatnonzero(~missing)
+    table = table.take(rows) if missing.any() else table
+    return Labeled(
+        str(path), table, target_values(table, target, str(path), gaps=bool(missing.any())), rows, int(missing.sum())
+    )
+
+
+def missing_targets(values: Sequence[Any]) -> NDArray[np.bool_]:
+    """Which targets are none: missing, empty text, NaN."""
+    none = (value is None or value == "" or (isinstance(value, float) and np.isnan(value)) for value in values)
+    return np.fromiter(none, dtype=bool, count=len(values))
+
+
+def target_values(table: pa.Table, name: str, where: str, *, gaps: bool = False) -> NDArray[Any]:
+    """Values of the target column, none of them missing.
+
+    Parameters
+    ----------
+    table : pa.Table
+    name, where : str
+    gaps : bool
+        Whether there were rows without a target. Many programs write whole numbers with gaps as 1.0 and 0.0: such a
+        column is taken as the whole numbers that it was.
+
+    Raises
+    ------
+    UserError
+        Unknown column, or values that are neither text, numbers nor booleans.
     """
     values = column_values(table, name)
+    if gaps and all(isinstance(v, float) and v.is_integer() and abs(v) < 2**53 for v in values):
+        values = [int(v) for v in values]
     if has_json_cells(table.schema.field(name)):
         raise UserError(
             f"The target column {name!r} of {where} mixes types or holds nested values.",
             hint="write all targets as text, or all as numbers",
         )
-    missing = [i for i, v in enumerate(values) if v is None or v == "" or (isinstance(v, float) and np.isnan(v))]
-    if missing:
-        raise UserError(
-            f"{len(missing)} of {len(values)} rows of {where} have no target in {name!r}; the first is row {missing[0] + 1}.",
-            hint="drop those rows or fill their targets",
-        )
     kinds = {type(v) for v in values}
-    if odd := [kind.__name__ for kind in kinds if kind not in (str, int, float, bool)]:
+    if odd := [kind.__name__ for kind in kinds if kind not in (str, int, float, bool, date, datetime)]:
         raise UserError(
-            f"The target column {name!r} holds {', '.join(odd)} values; allowed are text, numbers and booleans."
+            f"The target column {name!r} holds {', '.join(odd)} values; allowed are text, numbers, booleans, dates and times."
         )
-    return np.array(values, dtype=object if kinds == {str} else None)
+    found = np.array(values, dtype=None if kinds <= {int, float, bool} else object)
+    # Whole numbers beyond 64 bits would become floats, and then others than they were.
+    return found if kinds != {int} or found.dtype.kind in "iu" else np.array(values, dtype=object)
+
+
+def known_labels(y: NDArray[Any], classes: NDArray[Any], where: str) -> NDArray[Any]:
+    """Labels as the predictor knows them: one that a file writes in another type, such as 1 for the text "1", is found by its text.
+
+    Raises
+    ------
+    UserError
+        Labels that the predictor never saw.
+    """
+    known = classes.tolist() if classes.dtype.kind != "M" else list(classes)
+    by_text = {str(label): i for i, label in enumerate(known)} | {label: i for i, label in enumerate(known)}
+    numbers = [by_text.get(value, by_text.get(str(value))) for value in y.tolist()]
+    if strange := sorted({str(value) for value, number in zip(y.tolist(), numbers, strict=True) if number is None}):
+        raise UserError(
+            f"{len(strange)} labels in {where} were not in training: {', '.join(strange[:5])}. "
+            f"Known: {', '.join(map(str, known[:10]))}.",
+            hint="fit again with rows of these classes, or leave such rows out",
+        )
+    return np.asarray(classes[np.array(numbers, dtype=np.intp)])
 
 
 def infer_task(y: NDArray[Any], asked: str) -> Task:

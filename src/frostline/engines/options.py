@@ -30,7 +30,7 @@ class InputOptions:
 
     Notes
     -----
-    With none of `text`, `template` and `columns`, all columns but the target, id and group are used: the text itself where
+    With none of `text`, `template` and `columns`, all columns but the target, id, group and time are used: the text itself where
     only one is left, else JSON with names.
     """
 
@@ -56,7 +56,7 @@ class EmbedOptions:
         As for :class:`frostline.TextEmbedder`, with its defaults.
     """
 
-    backbone: str = "minilm"
+    backbone: Any = "minilm"
     layers: Any = None
     pooling: str | None = None
     fusion: str | None = None
@@ -100,6 +100,14 @@ class FitOptions:
         Costs, a threshold, or a precision below which no answer is given.
     show_texts : bool, default=True
         Whether the report quotes the beginning of test rows that were predicted wrongly.
+    time : str, optional
+        Column of dates, times or numbers: the latest rows are the test part, folds are expanding windows.
+    unlabeled : {"skip", "error"}, default="skip"
+        What happens to rows without a target: left out and counted, or refused.
+    keep_rows : bool, default=True
+        Whether the folder keeps vectors of the training rows, for neighbors and further training.
+    keep_texts : bool, default=False
+        Whether it keeps their texts as well.
     """
 
     target: str
@@ -117,3 +125,7 @@ class FitOptions:
     class_weight: Any = None
     decision: Decision | None = None
     show_texts: bool = True
+    time: str | None = None
+    unlabeled: str = "skip"
+    keep_rows: bool = True
+    keep_texts: bool = False

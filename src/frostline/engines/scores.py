@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frostline.engines.classes import Answered, find_mistakes
+from frostline.errors import UserError
 from frostline.estimators import TextClassifier, TextRegressor
 from frostline.features import Features
 from frostline.heads import fit_head, make_head
@@ -66,11 +67,13 @@ def _judge_classes(
     estimator: Any, features: Features, y: NDArray[Any], baselines: dict[str, dict[str, float]]
 ) -> Judgement:
     classes, decided = estimator.classes_, estimator.decide_features(features)
+    # A class that training had no row of: each of its rows is an error, and stands as one in the confusion.
+    every = np.concatenate([classes, np.setdiff1d(y, classes)])
     found = Judgement(
         metrics={},
         baselines=baselines,
-        labels=[str(label) for label in classes],
-        confusion=confusion(y, decided.labels, classes),
+        labels=[str(label) for label in every],
+        confusion=confusion(y, decided.labels, every),
         mistakes=find_mistakes(decided, y, features.texts),
         answered=Answered.of(decided, y) if estimator.rule_.cutoff is not None else None,
     )
@@ -93,6 +96,10 @@ def _mean_cost(estimator: Any, predicted: NDArray[Any], y: NDArray[Any]) -> dict
     """What the decisions cost a row, by the matrix that was given; nothing without one."""
     if estimator.decision is None or estimator.decision.cost is None:
         return {}
+    if len(new := np.setdiff1d(y, estimator.classes_)):
+        raise UserError(
+            f"The costs name no class {new[0]!r}, which is tested but was not in training.", hint="leave such rows out"
+        )
     true, decided = (np.searchsorted(estimator.classes_, labels) for labels in (y, predicted))
     return {"cost": float(estimator.rule_.cost[true, decided].mean())}
 
@@ -116,20 +123,29 @@ def judge_folds(folds: Sequence[Judgement]) -> Judgement:
     names = folds[0].baselines
     certainty = [fold.certainty for fold in folds if fold.certainty is not None]
     joined = np.concatenate(certainty) if certainty else None
-    same = all(fold.labels == folds[0].labels for fold in folds)
-    counts = [fold.confusion for fold in folds if fold.confusion is not None]
+    labels = list(dict.fromkeys(label for fold in folds for label in fold.labels))
     answered = [fold.answered for fold in folds if fold.answered is not None]
     return Judgement(
         metrics=_over([fold.metrics for fold in folds], np.mean),
         metrics_std=_over([fold.metrics for fold in folds], np.std),
         baselines={name: _over([fold.baselines[name] for fold in folds], np.mean) for name in names},
-        labels=folds[0].labels if same else [],
-        confusion=np.sum(counts, axis=0) if counts and same else None,
-        mistakes=[mistake for fold in folds for mistake in fold.mistakes] if same else [],
+        labels=labels,
+        confusion=_confusion_over(folds, labels) if labels else None,
+        mistakes=[mistake for fold in folds for mistake in fold.mistakes],
         answered=sum(answered[1:], answered[0]) if answered else None,
         reliability=[] if joined is None else reliability_bins(joined[:, 0], joined[:, 1].astype(bool)),
         scatter={key: np.concatenate([fold.scatter[key] for fold in folds]) for key in folds[0].scatter},
     )
+
+
+def _confusion_over(folds: Sequence[Judgement], labels: Sequence[str]) -> NDArray[Any]:
+    """Counts of all folds, of which some may lack a class."""
+    counts = np.zeros((len(labels), len(labels)), dtype=np.intp)
+    for fold in folds:
+        if fold.confusion is not None:
+            own = [labels.index(label) for label in fold.labels]
+            counts[np.ix_(own, own)] += fold.confusion
+    return counts
 
 
 def _over(metrics: Sequence[Mapping[str, float]], function: Any) -> dict[str, float]:
@@ -140,10 +156,10 @@ def layer_scores(task: str, features: Features, y: NDArray[Any], groups: NDArray
     """Score each tap alone by cross-validation of a linear head on training rows: accuracy or R2."""
     found = []
     codes = np.unique(y, return_inverse=True)[1] if task == "classification" else y.astype(np.float64)
-    for i, tap in enumerate(features.taps):
+    for tap in features.taps:
         head = make_head("linear", task, seed)
-        fit_head(head, features.vectors[:, i], codes, groups)
-        found.append(LayerScore(str(tap.layer), *_cv_score(head, task, codes, groups)))
+        fit_head(head, features.fused([tap], "concat"), codes, groups)
+        found.append(LayerScore(tap.name, *_cv_score(head, task, codes, groups)))
     return found
 
 

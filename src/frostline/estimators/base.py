@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -11,17 +10,20 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from frostline.backbones import same_model
-from frostline.contracts import Backbone, Layer
-from frostline.embedder import Rendered, TextEmbedder, remember_columns, text_tags
-from frostline.errors import ArtifactError, UserError, nearest
-from frostline.estimators.arms import Arm, Fitted, candidates_of, learn, needs_backbone, whole_embedder
+from frostline.candidates import Candidate, union
+from frostline.contracts import Layer
+from frostline.embedder import AnyExtractor, Rendered, TextEmbedder, layers_of, remember_columns, text_tags
+from frostline.errors import UserError, nearest
+from frostline.estimators.arms import Arm, Fitted, learn, needs_backbone
+from frostline.estimators.drift import check_backbone, describe_backbone
+from frostline.estimators.kept import TrainingRows
+from frostline.estimators.labeled import labeled_rows, missing_rows, take
 from frostline.estimators.occlusion import Occlusion, occlude
-from frostline.extraction import Extractor
+from frostline.estimators.reading import candidates_of, settle, whole_embedder
+from frostline.estimators.workflow import Workflow
 from frostline.features import Features, PlainTexts
 from frostline.heads import LogPool, SumPool, make_head, reads_layers
 from frostline.reports.model import CandidateScore, FitReport
-from frostline.selection import Candidate, union
 from frostline.splits import group_ids
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ FEATURES = ("auto", "embedding", "tfidf", "raw", "both")
 :data:`frostline.estimators.arms.BOTH`), or what cross-validation favors."""
 
 
-class TextEstimator(BaseEstimator):  # type: ignore[misc]
+class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
     """Base of :class:`TextClassifier` and :class:`TextRegressor`; see there for the parameters.
 
     An estimator holds specifications, never a model: backbones live in one bounded cache, so a clone costs nothing and
@@ -44,12 +46,12 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
     _task: str
     arms_: list[Arm]
     pool_: LogPool | SumPool | None
-    layers_: list[Layer]
+    layers_: list[Layer] | dict[str, list[Layer]]
     selection_: list[CandidateScore]
 
     def __init__(
         self,
-        backbone: str = "minilm",
+        backbone: Any = "minilm",
         *,
         layers: Any = "auto",
         pooling: str = "auto",
@@ -68,7 +70,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         self.embedder = embedder
         self.seed = seed
 
-    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, groups: Any = None, *, unlabeled: str = "error") -> Self:
         """Embed the rows and train the head; the backbone stays as it is.
 
         Parameters
@@ -78,6 +80,8 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         groups : array of shape (n_samples,), optional
             Rows of one group are never split between training and validation when the head chooses its strength.
             Rows with the same text never are, with or without groups.
+        unlabeled : {"error", "skip"}, default="error"
+            Whether rows whose target is None or NaN are refused, or left out and counted in `n_unlabeled_`.
 
         Returns
         -------
@@ -89,8 +93,16 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
             A parameter, the rows or the targets cannot be used; the message says which and why.
         """
         rendered = self.prepare(X)
-        y = self.check_target(y, rendered.table.num_rows)
-        return self.fit_features(rendered.through(self.training_extractor()), y, groups)
+        n_rows = rendered.table.num_rows
+        known = labeled_rows(y, n_rows, unlabeled)
+        if len(known) < n_rows:
+            rendered, y, groups = rendered.take(known), take(y, known), take(groups, known)
+        y = self.check_target(y, len(known))
+        self.fit_features(rendered.through(self.training_extractor()), y, groups)
+        self.n_unlabeled_ = n_rows - len(known)
+        if self.n_unlabeled_ and self.rows_ is not None:
+            self.rows_ = self.rows_.named(known.tolist())  # their places among the rows that were given
+        return self
 
     def prepare(self, X: Any) -> Rendered:
         """Check the parameters, remember the input's columns and render the rows; nothing runs yet."""
@@ -103,7 +115,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
             raise UserError("There are no rows to fit on.")
         return rendered
 
-    def training_extractor(self) -> Extractor | PlainTexts:
+    def training_extractor(self) -> AnyExtractor:
         """What reads, in one pass, everything that a fit may choose from; after :meth:`prepare`."""
         if not needs_backbone(self.features):
             return PlainTexts()
@@ -122,19 +134,18 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         y = self.check_target(y, len(features.texts))
         if groups is not None and len(groups) != len(y):
             raise UserError(f"groups has {len(groups)} entries, but there are {len(y)} rows.")
-        keys = [features.keys[:, 0].tolist(), *([list(groups)] if groups is not None else [])]
+        keys = [*features.keys[:, ::2].T.tolist(), *([list(groups)] if groups is not None else [])]
         embedder = whole_embedder(self.embedder_)
-        extractor = embedder.extractor() if needs_backbone(self.features) else None
+        extractor = embedder.extractor() if needs_backbone(self.features) else PlainTexts()
         targets = self._targets(y)
         fitted = learn(
             self._task,
-            [] if extractor is None else self._candidates(extractor),
+            self._candidates(extractor),
             features,
             targets,
             group_ids(*keys),
             kinds=self.features,
             head=self._trained_head(),
-            n_layers=0 if extractor is None else extractor.backbone.n_layers,
             seed=int(self.seed),
             class_weight=getattr(self, "class_weight_", None),
         )
@@ -142,6 +153,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         self.target_: str | None = None  # the column's name, where a job on a table knows it
         self._keep(fitted, embedder, extractor)
         self._judge_held_out(fitted, y)
+        self.rows_ = TrainingRows.of(features, self.fused(features), self._kept(y), groups, seed=int(self.seed))
         return self
 
     @property
@@ -162,7 +174,10 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
 
     def embed(self, X: Any) -> NDArray[np.float32]:
         """The fused vectors that the head reads, shape (n_samples, n_features); width 0 where it reads no backbone."""
-        features = self.extract(X)
+        return self.fused(self.extract(X))
+
+    def fused(self, features: Features) -> NDArray[np.float32]:
+        """The same, of features that were extracted before."""
         arm = self.embedding_
         return np.empty((len(features.texts), 0), np.float32) if arm is None else np.asarray(arm.inputs(features))
 
@@ -177,7 +192,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         extractor = self.extractor()
         return self.embedder_.render(X).through(extractor)
 
-    def extractor(self) -> Extractor | PlainTexts:
+    def extractor(self) -> AnyExtractor:
         """What reads rows for predictions.
 
         Raises
@@ -188,21 +203,23 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         if not self.reads_backbone_:
             return PlainTexts()
         extractor = self.embedder_.extractor()
-        check_backbone(self.backbone_ or {}, describe_backbone(extractor.backbone), self.embedder_.backbone)
+        for one, fitted, part in zip(self.embedder_.written(), self.backbones_, extractor.parts, strict=True):
+            check_backbone(fitted, describe_backbone(part.backbone), one.name)
         return extractor
 
-    def _candidates(self, extractor: Extractor) -> list[Candidate]:
+    def _candidates(self, extractor: AnyExtractor) -> list[Candidate]:
         return candidates_of(self.embedder_, extractor, several_layers=reads_layers(self._new_head()))
 
-    def _keep(self, fitted: Fitted, embedder: TextEmbedder, extractor: Extractor | None) -> None:
+    def _keep(self, fitted: Fitted, embedder: TextEmbedder, extractor: AnyExtractor) -> None:
         """Remember what was learnt; from now on the embedder reads what was chosen and nothing else."""
         self.arms_, self.pool_, self.selection_ = fitted.arms, fitted.pool, fitted.table
         candidate = None if self.embedding_ is None else self.embedding_.candidate
-        self.layers_ = [] if candidate is None else candidate.layers
-        self.backbone_ = None
-        if candidate is not None and extractor is not None:
-            self.backbone_ = describe_backbone(extractor.backbone)
-            embedder.set_params(layers=candidate.layers, pooling=candidate.pooling, fusion=candidate.fusion)
+        self.layers_ = [] if candidate is None else layers_of(candidate.taps)
+        self.backbones_: list[dict[str, Any]] = []  # the identity of each, in the embedder's order
+        if candidate is not None and not isinstance(extractor, PlainTexts):
+            found = {one.name: part.backbone for one, part in zip(embedder.written(), extractor.parts, strict=True)}
+            settle(embedder, candidate)
+            self.backbones_ = [describe_backbone(found[one.name]) for one in embedder.written()]
         self.embedder_ = embedder
 
     def occlude(self, X: Any) -> list[Occlusion]:
@@ -222,7 +239,9 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "arms_")
         return occlude(self, X)
 
-    def save(self, folder: str | Path, report: FitReport | None = None) -> None:
+    def save(
+        self, folder: str | Path, report: FitReport | None = None, *, keep_rows: bool = True, keep_texts: bool = False
+    ) -> None:
         """Write the artifact folder: specification, head, card and report; never the backbone.
 
         Parameters
@@ -230,11 +249,16 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         folder : path
         report : FitReport, optional
             What the report and card show; None = cross-validation on the training rows.
+        keep_rows : bool, default=True
+            Whether vectors (half precision, at most 128 MiB), digests and targets of the training rows go with it, for
+            :meth:`neighbors` and :meth:`update`.
+        keep_texts : bool, default=False
+            Whether the rows' texts do as well.
         """
         from frostline.estimators.saving import save_estimator
 
         check_is_fitted(self, "arms_")
-        save_estimator(self, folder, report)
+        save_estimator(self, folder, report, keep_rows=keep_rows, keep_texts=keep_texts)
 
     def check_target(self, y: Any, n_rows: int) -> NDArray[Any]:
         """Check the targets before anything runs.
@@ -249,6 +273,14 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
     def _targets(self, y: NDArray[Any]) -> NDArray[Any]:
         """Targets as heads see them."""
         raise NotImplementedError
+
+    def _kept(self, y: NDArray[Any]) -> NDArray[Any]:
+        """Targets as they are kept with the training rows."""
+        return y
+
+    def as_given(self, kept: NDArray[Any]) -> NDArray[Any]:
+        """The way back: targets as the user gave them."""
+        return kept
 
     def _judge_held_out(self, fitted: Fitted, y: NDArray[Any]) -> None:
         """Score, against the targets as given, what was predicted for training rows that were held out."""
@@ -295,18 +327,6 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         return text_tags(super().__sklearn_tags__())
 
 
-def missing_rows(y: NDArray[Any]) -> NDArray[np.intp]:
-    """Positions of missing targets: None, NaN, NaT, pandas' NA."""
-    if y.dtype.kind in "fc":
-        return np.flatnonzero(np.isnan(y))
-    if y.dtype.kind in "mM":
-        return np.flatnonzero(np.isnat(y))
-    if y.dtype.kind != "O":
-        return np.empty(0, dtype=np.intp)
-    # Only NaN-like values differ from themselves; pandas' NA answers NA, whose truth is undefined.
-    return np.array([i for i, v in enumerate(y) if v is None or type(v).__name__ == "NAType" or v != v], dtype=np.intp)
-
-
 def target_vector(given: Any, n_rows: int) -> NDArray[Any]:
     """Turn targets into a 1-D array of the right length without missing values.
 
@@ -328,42 +348,9 @@ def target_vector(given: Any, n_rows: int) -> NDArray[Any]:
         raise UserError(f"y must be one value a row, got an array of shape {y.shape}.")
     if len(y) != n_rows:
         raise UserError(f"X has {n_rows} rows and y has {len(y)}: inconsistent numbers of samples.")
-    if (missing := missing_rows(y)).size:
+    if (missing := missing_rows(given)).size:
         raise UserError(
             f"{missing.size} of {len(y)} targets are missing (NaN or None), the first in row {missing[0]}.",
             hint="drop those rows or fill their targets",
         )
     return y
-
-
-def describe_backbone(backbone: Backbone) -> dict[str, Any]:
-    """The backbone's identity; of a service, whose name says nothing about its weights, the canary's vector as well."""
-    if backbone.service is None:
-        return dict(backbone.identity)
-    # Six digits are far more than the comparison needs, and keep the artifact small.
-    return {**backbone.identity, "canary": [float(f"{x:.6g}") for x in backbone.service.canary]}
-
-
-def check_backbone(fitted: Mapping[str, Any], found: Mapping[str, Any], name: str) -> None:
-    """Refuse a backbone other than the one of the fit.
-
-    Raises
-    ------
-    ArtifactError
-        Naming what differs.
-    """
-    differs = [key for key in fitted if key != "canary" and fitted[key] != found.get(key)]
-    if not differs and not same_model(fitted.get("canary", []), found.get("canary", [])):
-        raise ArtifactError(
-            f"The service behind {name!r} has changed its model since the fit (the canary text has another vector now), so "
-            "its vectors would not suit this head.",
-            hint="ask the service for the model of the fit, or fit again",
-        )
-    if differs:
-        detail = "; ".join(
-            f"{key}: {str(fitted[key])[:12]} at the fit, {str(found.get(key))[:12]} now" for key in differs
-        )
-        raise ArtifactError(
-            f"The backbone {name!r} has drifted since the fit ({detail}), so its vectors would not suit this head.",
-            hint="restore the backbone of the fit, or fit again",
-        )

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from frostline.concepts import CAV
@@ -234,8 +233,12 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
             raise UserError(
                 f"Labels are of several types: {', '.join(sorted(kinds))}.", hint="make them all text, or all numbers"
             )
-        if labels.dtype.kind == "f":  # of other labels it only warns that there are many
-            check_classification_targets(labels)
+        if labels.dtype.kind == "f" and (labels != np.floor(labels)).any():
+            odd = labels[labels != np.floor(labels)][0]
+            raise UserError(
+                f"Unknown label type: continuous. Labels are text, whole numbers, booleans or dates; got {odd}.",
+                hint="write such labels as text, or predict the number: TextRegressor, --task regression",
+            )
         classes = np.unique(labels)
         if len(classes) < 2:
             raise UserError(
@@ -277,6 +280,13 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         self.classes_, codes = np.unique(y, return_inverse=True)
         self.class_weight_ = self._weights(self.classes_, codes)
         return codes
+
+    def _kept(self, y: NDArray[Any]) -> NDArray[Any]:
+        return self._targets(y)
+
+    def as_given(self, kept: NDArray[Any]) -> NDArray[Any]:
+        """Labels of class numbers."""
+        return np.asarray(self.classes_[kept])
 
     def _trained_head(self) -> Any:
         if self.class_weight_ is None or not needs_backbone(self.features):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,21 +15,23 @@ from sklearn.base import clone
 from frostline import heads
 from frostline._version import __version__
 from frostline.artifacts import check_keys, read_folder, write_folder
+from frostline.backbones.written import is_several, read_backbones
 from frostline.baselines import RawColumns
+from frostline.candidates import Candidate
 from frostline.contracts import EmbedStats, Tap
-from frostline.embedder import TextEmbedder
+from frostline.embedder import TextEmbedder, layers_of
 from frostline.errors import ArtifactError, UserError
 from frostline.estimators.arms import Arm
 from frostline.estimators.classifier import TextClassifier
 from frostline.estimators.deciding import decision_state, restore_decision
 from frostline.estimators.foreign import dump_foreign, load_foreign
 from frostline.estimators.joining import ways_name
+from frostline.estimators.kept import TrainingRows
 from frostline.estimators.regressor import TextRegressor
 from frostline.estimators.targets import TargetScale
-from frostline.heads import LogPool, SumPool, reads_layers
+from frostline.heads import LogPool, SumPool, labels_from_json, labels_to_json, reads_layers
 from frostline.reports import to_card, to_html, to_json
 from frostline.reports.model import FitReport
-from frostline.selection import Candidate
 from frostline.uncertainty import ResidualIntervals
 
 if TYPE_CHECKING:
@@ -43,14 +45,17 @@ _HEADS = (
     "MLPClassifier", "MLPRegressor", "TfidfClassifier", "TfidfRegressor",
 )  # fmt: skip
 _HEAD_FILE = "head.safetensors"
+_ROWS_FILE = "rows.safetensors"
 _KEYS = {
-    "format", "files", "kind", "frostline", "params", "embedder", "taps", "backbone", "input", "arms", "pool", "classes",
+    "format", "files", "kind", "frostline", "params", "embedder", "taps", "backbones", "input", "arms", "pool", "classes",
     "columns", "intervals", "scale", "n_train", "target", "cv_metrics", "decision",
 }  # fmt: skip
 _RUN_TIME = ("store", "device", "progress", "trust_remote_code")  # of this machine and its user, not of the model
 
 
-def save_estimator(estimator: TextEstimator, folder: str | Path, report: FitReport | None) -> None:
+def save_estimator(
+    estimator: TextEstimator, folder: str | Path, report: FitReport | None, *, keep_rows: bool, keep_texts: bool
+) -> None:
     """Write a fitted estimator to a folder.
 
     Parameters
@@ -59,6 +64,8 @@ def save_estimator(estimator: TextEstimator, folder: str | Path, report: FitRepo
     folder : path
     report : FitReport or None
         None = out-of-fold metrics on the training rows.
+    keep_rows, keep_texts : bool
+        Whether what is known of the training rows goes with it, and whether their texts do.
 
     Raises
     ------
@@ -78,23 +85,40 @@ def save_estimator(estimator: TextEstimator, folder: str | Path, report: FitRepo
         },
         "embedder": _embedder_params(estimator.embedder_),
         "taps": [] if candidate is None else [asdict(tap) for tap in candidate.taps],
-        "backbone": estimator.backbone_,
+        "backbones": estimator.backbones_,
         "input": _input(estimator),
-        "classes": None if classes is None else _plain_labels(classes),
+        "classes": None if classes is None else labels_to_json(classes),
         **learnt,
         "n_train": estimator.n_train_,
         "target": estimator.target_,
         "cv_metrics": estimator.cv_metrics_,
         "decision": decision_state(estimator) if isinstance(estimator, TextClassifier) else None,
     }
+    rows = _rows_state(estimator, keep_rows, keep_texts)
     report = report or _own_report(estimator)
-    name = Path(folder).name
-    texts = {
+    if estimator.rows_ is not None and rows:
+        report = replace(report, notes=[*report.notes, estimator.rows_.describe(keep_texts=keep_texts)])
+    files = {_HEAD_FILE: tensors, **({_ROWS_FILE: rows} if rows else {})}
+    write_folder(folder, manifest, files, _pages(report, Path(folder).name))
+
+
+def _pages(report: FitReport, folder_name: str) -> dict[str, str]:
+    return {
         "report.json": json.dumps(to_json(report), indent=2, ensure_ascii=False) + "\n",
         "report.html": to_html(report),
-        "card.md": to_card(report, name),
+        "card.md": to_card(report, folder_name),
     }
-    write_folder(folder, manifest, {_HEAD_FILE: tensors}, texts)
+
+
+def _rows_state(estimator: TextEstimator, keep_rows: bool, keep_texts: bool) -> dict[str, NDArray[Any]]:
+    """Arrays of the training rows; none where they are not to be kept."""
+    if keep_texts and (not keep_rows or estimator.rows_ is None or estimator.rows_.texts is None):
+        raise UserError(
+            "Texts of the training rows are to be kept, but "
+            + ("the rows themselves are not." if not keep_rows else "this predictor does not know them."),
+            hint="keep_rows=True (no --no-neighbors)" if not keep_rows else "fit again, and save with keep_texts=True",
+        )
+    return estimator.rows_.get_state(keep_texts=keep_texts) if keep_rows and estimator.rows_ is not None else {}
 
 
 def _input(estimator: TextEstimator) -> dict[str, Any]:
@@ -157,6 +181,7 @@ def load(
     )
     estimator.arms_ = arms
     _restore(estimator, manifest)
+    estimator.rows_ = TrainingRows.from_state(tensors[_ROWS_FILE]) if _ROWS_FILE in tensors else None
     if isinstance(estimator, TextRegressor):
         estimator.scale_ = TargetScale.from_state(manifest["scale"], scale)
         estimator.target_transform = estimator.scale_.kind
@@ -167,12 +192,14 @@ def load(
 
 def _check_trust(manifest: dict[str, Any], trusted: str | None, folder: str) -> None:
     """A backbone with code of its own is known by the digest of that code."""
-    name = manifest["embedder"]["backbone"]
-    if "code" in (manifest["backbone"] or {}) and trusted is None:
-        raise ArtifactError(
-            f"{folder} was fitted on the backbone {name!r}, which runs Python code of its own; nothing allows that here.",
-            hint=f"read that code first, then pass --trust-remote-code {name} (Python: trust_remote_code={name!r})",
-        )
+    for identity, one in zip(manifest["backbones"], read_backbones(manifest["embedder"]["backbone"]), strict=False):
+        if "code" in identity and trusted is None:
+            raise ArtifactError(
+                f"{folder} was fitted on the backbone {one.name!r}, which runs Python code of its own; nothing allows that "
+                "here.",
+                hint=f"read that code first, then pass --trust-remote-code {one.name} (Python: "
+                f"trust_remote_code={one.name!r})",
+            )
 
 
 def _read_arms(manifest: dict[str, Any], arrays: dict[str, NDArray[Any]], embedder: TextEmbedder) -> list[Arm]:
@@ -202,9 +229,9 @@ def _restore(estimator: TextEstimator, manifest: dict[str, Any]) -> None:
     state: dict[str, Any] = {name: np.array(v) if isinstance(v, list) else v for name, v in (pool or {}).items()}
     estimator.pool_ = None if pool is None else kind(**state)
     estimator.selection_ = []
-    estimator.backbone_ = manifest["backbone"]
+    estimator.backbones_ = manifest["backbones"]
     candidate = None if estimator.embedding_ is None else estimator.embedding_.candidate
-    estimator.layers_ = [] if candidate is None else candidate.layers
+    estimator.layers_ = [] if candidate is None else layers_of(candidate.taps)
     estimator.n_train_ = manifest["n_train"]
     estimator.target_ = manifest["target"]
     estimator.cv_metrics_ = manifest["cv_metrics"]
@@ -216,32 +243,28 @@ def _restore(estimator: TextEstimator, manifest: dict[str, Any]) -> None:
             target.feature_names_in_ = np.array(names, dtype=object)
     estimator.embedder_.layers_ = estimator.layers_
     if manifest["classes"] is not None:
-        estimator.classes_ = np.array(manifest["classes"]["values"], dtype=manifest["classes"]["dtype"])
+        estimator.classes_ = labels_from_json(manifest["classes"])
     if isinstance(estimator, TextClassifier):
         restore_decision(estimator, manifest["decision"])
 
 
 def _embedder_params(embedder: TextEmbedder) -> dict[str, Any]:
     params = {name: value for name, value in embedder.get_params(deep=False).items() if name not in _RUN_TIME}
-    if not isinstance(params["layers"], int | str):
-        params["layers"] = [int(x) if isinstance(x, np.integer) else x for x in params["layers"]]
+    params["layers"] = _plain_layers(params["layers"])
+    if is_several(params["backbone"]):
+        own = [one.plain() for one in read_backbones(params["backbone"])]
+        params["backbone"] = [{k: _plain_layers(v) if k == "layers" else v for k, v in one.items()} for one in own]
     return params
+
+
+def _plain_layers(layers: Any) -> Any:
+    if isinstance(layers, int | str):
+        return layers
+    return [int(x) if isinstance(x, np.integer) else x for x in layers]
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()}
-
-
-def _plain_labels(classes: NDArray[Any]) -> dict[str, Any]:
-    if classes.dtype.kind not in "OUSbiuf" or not all(
-        isinstance(v, str | int | float | bool) for v in classes.tolist()
-    ):
-        raise UserError(
-            f"Labels of dtype {classes.dtype} cannot be written as JSON.",
-            hint="use text, whole numbers or booleans as labels",
-        )
-    dtype = "object" if classes.dtype.kind == "O" else classes.dtype.str
-    return {"dtype": dtype, "values": classes.tolist()}
 
 
 def _pack_learnt(estimator: TextEstimator) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -311,10 +334,11 @@ def describe_choice(estimator: TextEstimator) -> dict[str, Any]:
     kinds = [arm.kind for arm in estimator.arms_]
     chosen: dict[str, Any] = {"features": ways_name(kinds, estimator._task)}
     if estimator.reads_backbone_:
+        pooling = {one.name: one.pooling for one in embedder.written()}
         chosen |= {
-            "backbone": embedder.backbone,
+            "backbone": list(pooling) if len(pooling) > 1 else next(iter(pooling)),
             "layers": estimator.layers_,
-            "pooling": embedder.pooling,
+            "pooling": pooling if len(set(pooling.values())) > 1 else next(iter(pooling.values())),
             "fusion": embedder.fusion,
             "head": _head_name(estimator),
         }

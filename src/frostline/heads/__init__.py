@@ -1,6 +1,7 @@
 """Heads: what is trained on embeddings to predict, where scikit-learn has nothing as exact, as fast or as safe to save."""
 
 from frostline.heads._folds import tuning_folds
+from frostline.heads._state import labels_from_json, labels_to_json
 from frostline.heads._weights import class_weights
 from frostline.heads.blend import LogPool, SumPool
 from frostline.heads.choice import fit_head, held_out, make_head, reads_layers
@@ -26,6 +27,8 @@ __all__ = [
     "class_weights",
     "fit_head",
     "held_out",
+    "labels_from_json",
+    "labels_to_json",
     "make_head",
     "reads_layers",
     "tuning_folds",

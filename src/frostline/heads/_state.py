@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,8 @@ __all__ = ["State", "class_codes", "labels_from_json", "labels_to_json"]
 
 State = tuple[dict[str, Any], dict[str, NDArray[Any]]]
 """Plain values for JSON, and named arrays."""
+
+_TIMES: dict[str, Any] = {"date": date, "datetime": datetime}
 
 
 def class_codes(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
@@ -40,23 +44,31 @@ def class_codes(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
 
 
 def labels_to_json(classes: NDArray[Any]) -> dict[str, Any]:
-    """Write class labels as JSON values together with their NumPy type.
+    """Write class labels as JSON values together with their type; dates and times in the form of ISO 8601.
 
     Raises
     ------
     UserError
-        A label is no string, integer, float or truth value.
+        A label is no string, integer, float, truth value, date or time.
     """
+    if classes.dtype.kind == "M":
+        return {"dtype": classes.dtype.str, "values": [str(value) for value in classes]}
     values = [value.item() if isinstance(value, np.generic) else value for value in classes.tolist()]
     for value in values:
-        if not isinstance(value, str | int | float | bool):
+        if not isinstance(value, str | int | float | bool | date):
             raise UserError(
-                f"Labels of type {type(value).__name__} cannot be saved; they must be strings, numbers or booleans.",
+                f"Labels of type {type(value).__name__} cannot be saved; they must be text, numbers, booleans or dates.",
                 hint="Turn the labels into strings before training.",
             )
+    if isinstance(values[0], date):
+        return {"dtype": type(values[0]).__name__, "values": [value.isoformat() for value in values]}
     return {"dtype": classes.dtype.str, "values": values}
 
 
-def labels_from_json(state: dict[str, Any]) -> NDArray[Any]:
-    """Restore class labels, their NumPy type included."""
+def labels_from_json(state: Mapping[str, Any]) -> NDArray[Any]:
+    """Restore class labels, their type included."""
+    if state["dtype"] in _TIMES:
+        found = np.empty(len(state["values"]), dtype=object)
+        found[:] = [_TIMES[state["dtype"]].fromisoformat(value) for value in state["values"]]
+        return found
     return np.array(state["values"], dtype=np.dtype(state["dtype"]))

@@ -21,12 +21,24 @@ MAX_SCATTER = 2000
 """Points of the scatter that are kept in a file."""
 
 _COUNTS = ("n_rows", "n_texts", "n_embedded", "n_truncated", "n_tokens")
-_EMBED = (*_COUNTS, "truncated_columns")
+_TEXTS = ("title", "target", "split", "layer_metric", "created", "version")
+_WHOLE = ("n_train", "n_test", "overlap", "n_unlabeled")
+_EMBED = (*_COUNTS, "truncated_columns", "backbones")
 _KEYS = (
     *("task", "title", "target", "split", "n_train", "n_test", "metrics", "metrics_std", "metrics_without_overlap"),
-    *("baselines", "chosen", *_COUNTS, "overlap", "seconds", "layer_scores", "layer_metric", "candidates"),
+    *(
+        "baselines",
+        "chosen",
+        *_COUNTS,
+        "overlap",
+        "n_unlabeled",
+        "seconds",
+        "layer_scores",
+        "layer_metric",
+        "candidates",
+    ),
     *("labels", "confusion", "classes", "mistakes", "decision"),
-    *("truncated_columns", "reliability", "scatter", "notes", "created", "version"),
+    *("truncated_columns", "backbones", "reliability", "scatter", "notes", "created", "version"),
 )
 
 T = TypeVar("T")
@@ -52,6 +64,7 @@ def to_json(report: FitReport) -> dict[str, Any]:
     """
     plain = {name: getattr(report, name) for name in _KEYS if name not in _EMBED}
     plain |= {name: getattr(report.embed, name) for name in _EMBED}
+    plain["backbones"] = {name: asdict(stats) for name, stats in report.embed.backbones.items()}
     plain["seconds"] = {"embed": report.embed.seconds} | report.seconds
     plain["layer_scores"] = [{"layer": s.layer, "score": s.score, "std": s.std} for s in report.layer_scores]
     plain["candidates"] = [asdict(candidate) for candidate in report.candidates]
@@ -110,26 +123,17 @@ def load_report(d: Mapping[str, Any]) -> FitReport:
         raise ArtifactError(f"The report has no {missing[0]!r}; it is cut off, or not a report of Frostline.")
     if d["task"] not in ("classification", "regression"):
         raise ArtifactError(f"The report's task is {d['task']!r}; allowed are 'classification' and 'regression'.")
-    counts: dict[str, Any] = {key: _read(d, key, int) for key in _COUNTS}
-    counts["truncated_columns"] = _read(d, "truncated_columns", lambda v: {name: int(n) for name, n in v.items()})
+    plain: dict[str, Any] = {key: _read(d, key, _text) for key in _TEXTS} | {key: _read(d, key, int) for key in _WHOLE}
     seconds = _read(d, "seconds", _numbers)
     report = FitReport(
+        **plain,
         task=cast(Literal["classification", "regression"], d["task"]),
-        title=_read(d, "title", _text),
-        target=_read(d, "target", _text),
-        split=_read(d, "split", _text),
-        layer_metric=_read(d, "layer_metric", _text),
-        created=_read(d, "created", _text),
-        version=_read(d, "version", _text),
-        n_train=_read(d, "n_train", int),
-        n_test=_read(d, "n_test", int),
-        overlap=_read(d, "overlap", int),
         metrics=_read(d, "metrics", _numbers),
         metrics_std=_read(d, "metrics_std", _maybe_numbers),
         metrics_without_overlap=_read(d, "metrics_without_overlap", _maybe_numbers),
         baselines=_read(d, "baselines", lambda v: {name: _numbers(values) for name, values in v.items()}),
         chosen=_read(d, "chosen", dict),
-        embed=EmbedStats(**counts, seconds=seconds.get("embed", 0.0)),
+        embed=_embed(d, seconds.get("embed", 0.0)),
         seconds=seconds,
         layer_scores=_read(d, "layer_scores", _layer_scores),
         candidates=_read(d, "candidates", lambda v: [CandidateScore(**item) for item in v]),
@@ -150,6 +154,13 @@ def _about_classes(d: Mapping[str, Any]) -> dict[str, Any]:
         "mistakes": _read(d, "mistakes", lambda v: [mistake_from(item) for item in v]),
         "decision": _read(d, "decision", dict),
     }
+
+
+def _embed(d: Mapping[str, Any], seconds: float) -> EmbedStats:
+    counts: dict[str, Any] = {key: _read(d, key, int) for key in _COUNTS}
+    counts["truncated_columns"] = _read(d, "truncated_columns", lambda v: {name: int(n) for name, n in v.items()})
+    counts["backbones"] = _read(d, "backbones", lambda v: {name: EmbedStats(**own) for name, own in v.items()})
+    return EmbedStats(**counts, seconds=seconds)
 
 
 def _check_shapes(report: FitReport) -> None:

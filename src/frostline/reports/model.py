@@ -120,6 +120,8 @@ class FitReport:
     embed : EmbedStats
     overlap : int
         Test rows whose exact input also stands among the training rows.
+    n_unlabeled : int
+        Rows without a target, which were left out.
     metrics_without_overlap : dict or None
         Metrics without those rows, where there are any.
     seconds : dict
@@ -156,6 +158,7 @@ class FitReport:
     chosen: dict[str, Any]
     embed: EmbedStats
     overlap: int = 0
+    n_unlabeled: int = 0
     metrics_without_overlap: dict[str, float] | None = None
     metrics_std: dict[str, float] | None = None
     seconds: dict[str, float] = field(default_factory=dict)

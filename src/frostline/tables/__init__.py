@@ -7,6 +7,7 @@ from frostline.tables.cells import parse_number_format
 from frostline.tables.columns import has_json_cells, pick_columns
 from frostline.tables.conform import conform
 from frostline.tables.frames import to_rows
+from frostline.tables.load_vectors import VectorTable, check_vectors, read_vectors
 from frostline.tables.nested import Opened
 from frostline.tables.read import iter_tables, read_table
 from frostline.tables.render import count_cuts, render_rows
@@ -17,7 +18,9 @@ __all__ = [
     "PREDICTION_ENDINGS",
     "VECTOR_ENDINGS",
     "Opened",
+    "VectorTable",
     "check_output",
+    "check_vectors",
     "conform",
     "count_cuts",
     "has_json_cells",
@@ -26,6 +29,7 @@ __all__ = [
     "pick_columns",
     "prediction_writer",
     "read_table",
+    "read_vectors",
     "render_rows",
     "replacing",
     "to_rows",

@@ -1,0 +1,61 @@
+"""The card of an explainer: what it is made of, what it learnt from, how it scored, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from frostline.elm.explaining import Explainer
+from frostline.elm.tasks import Pack
+
+__all__ = ["elm_card"]
+
+_WORDS = {
+    "consistency": "cosine of vector and text",
+    "shuffled": "the same with another row's text",
+    "neighbor": "the same with the nearest training row's text",
+    "true_text": "the same with the row's own text",
+    "ranking": "Spearman of the catalog ranked by text and by vector",
+    "top1": "text finds its vector among 100",
+    "top1_shuffled": "... another row's text",
+    "top1_neighbor": "... the nearest training row's text",
+    "top1_true_text": "... the row's own text",
+    "invented": "texts with a name that the row does not have",
+    "copied": "texts copied from a training row",
+    "empty": "empty texts",
+}
+
+
+def elm_card(explainer: Explainer, pack: Pack, report: Mapping[str, Any]) -> str:
+    """Write the card.
+
+    Parameters
+    ----------
+    explainer : Explainer
+    pack : Pack
+    report : mapping
+        As :meth:`frostline.elm.fitting.FitReport.to_json` gives it.
+    """
+    llm = explainer.model.llm
+    lines = [
+        f"# An explainer of {pack.noun}s",
+        "",
+        f"Language model: `{llm.name}` (weights {llm.identity.get('weights', '')[:16]}). Start: {report['start']}.",
+        f"{report['n_train']} ids learnt, {report['n_val']} held out; {report['n_examples']} examples.",
+        f"{report['n_truncated']} targets cut; {report['log']['n_steps']} steps, {report['seconds']:.0f} s.",
+        f"Held-out loss: {report['loss']:.3f} nats a target token.",
+    ]
+    for name, scores in report["scores"].items():
+        space = explainer.spaces[name]
+        reader = "nothing" if space.reader is None else f"its {space.reader.kind}"
+        lines += ["", f"## Space `{name}`", "", f"{space.dim} dimensions; texts are read back by {reader}.", ""]
+        lines += ["| on held-out ids | |", "|---|---|"]
+        lines += [f"| {_WORDS[key]} | {value:.3f} |" for key, value in scores.items() if key in _WORDS]
+        for attribute, own in report["probes"].get(name, {}).items():
+            if own:
+                lines.append(f"| {attribute} by a linear probe (majority {own['majority']:.3f}) | {own['probe']:.3f} |")
+    if report["skipped"]:
+        lines += ["", "## Tasks that were not learnt", ""]
+        lines += [f"- {task}: {why}" for task, why in report["skipped"].items()]
+    lines += ["", "A text can be fluent and wrong: read it beside its scores and controls."]
+    return "\n".join(lines) + "\n"

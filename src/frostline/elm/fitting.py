@@ -1,0 +1,279 @@
+"""One fit from prepared data to a scored explainer."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from frostline.contracts import canonical_json
+from frostline.elm.adapter import Adapter, AdapterConfig, moments
+from frostline.elm.checkpoint import Checkpoint
+from frostline.elm.decoding import Decoding
+from frostline.elm.evaluation import evaluate_space
+from frostline.elm.explaining import Explainer
+from frostline.elm.llm import Llm
+from frostline.elm.model import ElmModel, Placed, check_window
+from frostline.elm.prepare import Prepared, main_text
+from frostline.elm.probes import fit_probe
+from frostline.elm.prompts import PromptEncoder
+from frostline.elm.reconstructor import Reconstructor
+from frostline.elm.scores import EncoderReader, Reader, cosines
+from frostline.elm.space import SpaceState, rounded
+from frostline.elm.stages import AdaptOptions
+from frostline.elm.targets import Example
+from frostline.elm.tasks import Task
+from frostline.elm.training import TrainingLog, train
+from frostline.elm.warm import space_name, warm_adapter, warm_folder
+from frostline.embedder import TextEmbedder
+from frostline.errors import UserError
+
+__all__ = ["FitReport", "Fitted", "fit_model", "primary_task"]
+
+N_JUDGED = 200
+"""Held-out rows that are described for the scores of a fit ..."""
+
+N_SELECTION = 64
+"""... and at every look where the state is chosen by consistency."""
+
+
+@dataclass
+class FitReport:
+    """What a fit did.
+
+    Attributes
+    ----------
+    n_train, n_val : int
+        Ids.
+    n_examples, n_truncated : int
+        Examples, and those whose target was cut.
+    seconds, loss : float
+        Wall-clock time, and nats a held-out target token.
+    start : str
+        Warm or cold, and why.
+    scores : dict of space to dict
+        On held-out ids.
+    probes : dict of space to dict of attribute to dict
+        Held-out accuracy beside the majority's.
+    log : TrainingLog
+    skipped, empty : dict
+        Tasks that were not asked and why; rows that lacked a field, by task.
+    counts : dict of str to int
+        Ids that did not match.
+    """
+
+    n_train: int
+    n_val: int
+    n_examples: int
+    n_truncated: int
+    start: str
+    log: TrainingLog
+    seconds: float = 0.0
+    loss: float = 0.0
+    scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    probes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    empty: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+
+@dataclass
+class Fitted:
+    """A trained explainer and the report of its fit."""
+
+    explainer: Explainer
+    report: FitReport
+
+
+def primary_task(tasks: Sequence[Task], space: str) -> Task:
+    """The task that describes one vector of a space: the heaviest one."""
+    single = [task for task in tasks if task.n_vectors == 1 and task.space in ("", space)]
+    if not single:
+        raise UserError(f"No task is about one vector of {space!r}.", hint="add one to the tasks")
+    return max(single, key=lambda task: task.weight)
+
+
+def fit_model(
+    llm: Llm,
+    data: Prepared,
+    config: AdapterConfig,
+    options: AdaptOptions,
+    *,
+    seed: int,
+    encoder: Any = "auto",
+    cold: bool = False,
+    checkpoint: Path | None = None,
+    progress: Any = "auto",
+) -> Fitted:
+    """Train on prepared data and score the result.
+
+    Parameters
+    ----------
+    llm : Llm
+    data : Prepared
+    config : AdapterConfig
+    options : AdaptOptions
+    seed : int
+    encoder : TextEmbedder, str or None, default="auto"
+        What embedded the texts that the vectors are of; ``"auto"`` = as the file of vectors says; None = a reconstructor.
+    cold : bool, default=False
+        Whether a warm start is left aside.
+    checkpoint : Path, optional
+    progress : "auto" or bool, default="auto"
+    """
+    began = time.perf_counter()
+    prompts = PromptEncoder(llm.tokenizer, config.n_soft_tokens, chat=llm.chat)
+    texts = {name: main_text(data.records, name) for own in data.spaces.values() for name in own.ids}
+    readers = {name: _reader(data, name, encoder, texts) for name in data.spaces}
+    adapters, starts = {}, []
+    for name in data.spaces:
+        adapters[name], start = _adapter(llm, data, name, config, space_name(readers[name]), cold, seed)
+        starts.append(start if len(data.spaces) == 1 else f"{name}: {start}")
+    model = ElmModel(llm, adapters)
+    items, n_cut = _placed(data, prompts, options, llm, part=0)
+    held, _ = _placed(data, prompts, options, llm, part=1)
+    spaces = {name: _state(data, name, adapters[name], readers[name]) for name in data.spaces}
+    trained = set().union(*(data.parts[name][0] for name in spaces))
+    explainer = Explainer(model, prompts, spaces, {k: v for k, v in texts.items() if k in trained}, seed)
+    judge = _judge(explainer, data, options) if options.select == "consistency" else None
+    kept = None if checkpoint is None else Checkpoint(checkpoint, _fingerprint(llm, items, held, config, options, seed))
+    log = train(model, items, held, options, seed=seed, judge=judge, checkpoint=kept, progress=progress)
+    report = FitReport(
+        n_train=sum(len(train_ids) for train_ids, _ in data.parts.values()),
+        n_val=sum(len(ids) for _, ids in data.parts.values()),
+        n_examples=len(items) + len(held),
+        n_truncated=n_cut,
+        start="; ".join(starts),
+        log=log,
+        loss=log.best.loss,
+        counts=data.counts,
+    )
+    _score(report, explainer, data, texts, options)
+    report.seconds = time.perf_counter() - began
+    return Fitted(explainer, report)
+
+
+def _reader(data: Prepared, name: str, encoder: Any, texts: dict[str, str]) -> Reader:
+    own = data.spaces[name]
+    train_ids = data.parts[name][0]
+    place = {key: i for i, key in enumerate(own.ids)}
+    vectors = own.vectors[[place[key] for key in train_ids]]
+    if encoder == "auto":
+        said = own.space.get("embedder")
+        encoder = TextEmbedder(**said) if isinstance(said, dict) else None
+    elif isinstance(encoder, str) and encoder != "words":
+        encoder = TextEmbedder(encoder)
+    if encoder is None or encoder == "words":
+        features = "auto" if encoder is None else "words"
+        return Reconstructor.fit([texts[key] for key in train_ids], vectors, train_ids, features=features)
+    reader = EncoderReader(encoder)
+    reader.check(vectors[:16], [texts[key] or "-" for key in train_ids[:16]])
+    return reader
+
+
+def _adapter(
+    llm: Llm, data: Prepared, name: str, config: AdapterConfig, space: str, cold: bool, seed: int
+) -> tuple[Adapter, str]:
+    if not cold:
+        warm, start = warm_adapter(llm, config, space, warm_folder())
+        if warm is not None:
+            return warm, start
+    own = data.spaces[name]
+    is_train = np.isin(own.ids, data.parts[name][0])
+    made = Adapter(config, *moments(own.vectors[is_train]), width=llm.width, norm=llm.norm, seed=seed)
+    return made, "cold: as asked" if cold else start
+
+
+def _placed(
+    data: Prepared, prompts: PromptEncoder, options: AdaptOptions, llm: Llm, *, part: int
+) -> tuple[list[Placed], int]:
+    """Examples of one side of the split as token ids, and how many targets were cut."""
+    found, n_cut = [], 0
+    names = list(data.spaces)
+    for name, own in data.spaces.items():
+        place = {key: i for i, key in enumerate(own.ids)}
+        examples: list[Example] = data.examples[name][part].items
+        for example in examples:
+            prompt = prompts.prompt(example.task.parsed(names))
+            check_window(prompt, options.max_target_tokens, llm)
+            target, cut = prompts.target(example.text, options.max_target_tokens)
+            n_cut += cut
+            found.append(Placed(prompt, tuple(own.vectors[place[key]] for key in example.ids), tuple(target)))
+    return found, n_cut
+
+
+def _state(data: Prepared, name: str, adapter: Adapter, reader: Reader) -> SpaceState:
+    """Rows, calibration and probes of a space."""
+    own, (train_ids, held_ids) = data.spaces[name], data.parts[name]
+    place = {key: i for i, key in enumerate(own.ids)}
+    ids = [*train_ids, *held_ids]
+    mean, scale = adapter.mean.cpu().numpy(), adapter.scale.cpu().numpy()
+    kept = rounded(own.vectors[[place[key] for key in ids]], mean, scale)
+    state = SpaceState(name, mean, scale, ids, kept, len(train_ids), reader=reader, source=dict(own.space))
+    state.calibrate()
+    for attribute_name, attribute in data.records.pack.attributes.items():
+        said = [data.records.attribute_values(attribute_name, key) for key in ids]
+        n, standardized = len(train_ids), kept.astype(np.float32)
+        probe = fit_probe(attribute_name, attribute, (standardized[:n], said[:n]), (standardized[n:], said[n:]))
+        state.probes += [] if probe is None else [probe]
+    return state
+
+
+def _judge(explainer: Explainer, data: Prepared, options: AdaptOptions) -> Callable[[ElmModel], float]:
+    """Mean consistency of what the model writes about held-out rows."""
+    name = next(iter(data.spaces))
+    space = explainer.spaces[name]
+    prompt = primary_task(data.records.pack.tasks, name).parsed(list(data.spaces))
+    ids = data.parts[name][1][:N_SELECTION]
+    vectors = np.stack([space.vector(key) for key in ids])
+    decoding = Decoding(max_new_tokens=min(48, options.max_target_tokens))
+
+    def judge(_: ElmModel) -> float:
+        if space.reader is None:
+            return 0.0
+        written = explainer.write(prompt, [(vector,) for vector in vectors], decoding)
+        return float(cosines(space.reader.read(written, ids), space.reader.center(vectors)).mean())
+
+    return judge
+
+
+def _score(
+    report: FitReport, explainer: Explainer, data: Prepared, texts: dict[str, str], options: AdaptOptions
+) -> None:
+    for name, space in explainer.spaces.items():
+        prompt = primary_task(data.records.pack.tasks, name).parsed(list(data.spaces))
+        ids = data.parts[name][1][:N_JUDGED]
+        decoding = Decoding(max_new_tokens=options.max_target_tokens)
+        report.scores[name] = evaluate_space(
+            explainer, space, prompt, ids, texts, data.names, decoding=decoding, seed=explainer.seed
+        )
+        report.probes[name] = {probe.attribute: probe.scores for probe in space.probes}
+        for side in data.examples[name]:
+            report.skipped |= side.skipped
+            for task, n in side.empty.items():
+                report.empty[task] = report.empty.get(task, 0) + n
+
+
+def _fingerprint(
+    llm: Llm, items: Sequence[Placed], held: Sequence[Placed], config: AdapterConfig, options: AdaptOptions, seed: int
+) -> str:
+    """Digest of all that decides a training."""
+    settings = {**asdict(options), "save_seconds": 0}
+    digest = hashlib.blake2b(
+        canonical_json({"llm": llm.identity, "adapter": vars(config), "options": settings, "seed": seed}).encode(),
+        digest_size=16,
+    )
+    for item in (*items, *held):
+        digest.update(repr((item.prompt.ids, item.target)).encode())
+        for vector in item.vectors:
+            digest.update(vector.tobytes())
+    return digest.hexdigest()

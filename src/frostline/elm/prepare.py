@@ -1,0 +1,214 @@
+"""The data of a fit: vectors and rows matched by id, split by one key, made into examples. Nothing here trains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from frostline.elm.facts import Names
+from frostline.elm.records import Records, generalized, read_records
+from frostline.elm.targets import Examples, Teacher, build_examples
+from frostline.elm.tasks import Pack
+from frostline.errors import UserError
+from frostline.keys import key_split, linked_keys, plain_text, title_key
+from frostline.tables import VectorTable, check_vectors, read_table, read_vectors, to_rows
+
+__all__ = ["Prepared", "as_spaces", "as_table", "main_text", "prepare_data"]
+
+Parts = tuple[list[str], list[str]]
+
+
+@dataclass
+class Prepared:
+    """What a fit learns from.
+
+    Attributes
+    ----------
+    records : Records
+        With names taken out of texts, unless they were to stay.
+    names : Names
+    spaces : dict of str to VectorTable
+        Only ids that have a row.
+    parts : dict of str to (training ids, held-out ids)
+        By space.
+    examples : dict of str to (training examples, held-out examples)
+        By space.
+    counts : dict of str to int
+        Ids without a row and rows without a vector.
+    """
+
+    records: Records
+    names: Names
+    spaces: dict[str, VectorTable]
+    parts: dict[str, Parts] = field(default_factory=dict)
+    examples: dict[str, tuple[Examples, Examples]] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+def as_spaces(vectors: Any) -> dict[str, VectorTable]:
+    """Vectors in any form that a fit takes: by space, or of one space.
+
+    Raises
+    ------
+    UserError
+        Something else.
+    """
+    if isinstance(vectors, Mapping):
+        return {str(name): _as_vectors(own) for name, own in vectors.items()}
+    return {"vectors": _as_vectors(vectors)}
+
+
+def _as_vectors(own: Any) -> VectorTable:
+    if isinstance(own, VectorTable):
+        return own
+    if isinstance(own, str | Path):
+        return read_vectors(own)
+    if isinstance(own, tuple) and len(own) == 2:
+        return check_vectors(list(own[0]), np.asarray(own[1]))
+    raise UserError(
+        f"Vectors are a file, a pair (ids, array), or a mapping of spaces to these; got {type(own).__name__}."
+    )
+
+
+def as_table(table: Any) -> pa.Table:
+    """Rows in any form that Frostline reads."""
+    return read_table(table) if isinstance(table, str | Path) else to_rows(table)
+
+
+def main_text(records: Records, id: str) -> str:
+    """What a row's text is: its text column, else the first target that its columns give."""
+    row = records.rows[id]
+    if row.text.get("text"):
+        return row.text["text"]
+    rendered = (task.template.render([row]) for task in records.pack.tasks if task.n_vectors == 1)
+    return next((text for text in rendered if text), "")
+
+
+def prepare_data(
+    spaces: dict[str, VectorTable],
+    table: pa.Table,
+    pack: Pack,
+    *,
+    id: str,
+    text: str | None,
+    held_out: float | Sequence[Any],
+    keep_names: bool,
+    seed: int,
+    teacher: Teacher | None,
+) -> Prepared:
+    """Match, split and make examples.
+
+    Raises
+    ------
+    UserError
+        Ids that do not match, one row on both sides, or a table that no task can use.
+    """
+    raw = read_records(table, id, pack, text)
+    counts = {"vectors_without_row": 0, "rows_without_vector": 0}
+    matched = {}
+    for name, own in spaces.items():
+        matched[name] = _matched(name, own, raw, counts)
+    known = [key for own in matched.values() for key in own.ids]
+    training = {}
+    for name, own in matched.items():
+        training[name] = _split(raw, own, held_out, seed)
+    train_ids = [key for part, _ in training.values() for key in part]
+    names = Names.learn([main_text(raw, key) for key in dict.fromkeys(train_ids)], pack.noun)
+    counts["rows_without_vector"] = len(set(raw.rows) - set(known))
+    records = raw if keep_names else generalized(raw, names)
+    found = Prepared(records, names, matched, training, {}, counts)
+    for name, own in matched.items():
+        found.examples[name] = _examples(records, own, training[name], name, len(spaces) == 1, seed, teacher)
+    return found
+
+
+def _matched(name: str, own: VectorTable, raw: Records, counts: dict[str, int]) -> VectorTable:
+    kept = [i for i, key in enumerate(own.ids) if key in raw.rows]
+    if not kept:
+        raise UserError(
+            f"No id of the {len(own.ids)} vectors of {name!r} stands in the table: vectors have ids such as {own.ids[0]!r}, "
+            f"the table such as {next(iter(raw.rows), '')!r}.",
+            hint="name the table's column of ids with --id",
+        )
+    counts["vectors_without_row"] += len(own.ids) - len(kept)
+    return VectorTable([own.ids[i] for i in kept], own.vectors[kept], own.space)
+
+
+def _split(raw: Records, own: VectorTable, held_out: float | Sequence[Any], seed: int) -> Parts:
+    keys = _keys(raw, own)
+    if isinstance(held_out, float | int):
+        if not 0 < held_out < 1:
+            raise UserError(f"held_out must be a share between 0 and 1, or ids; got {held_out}.")
+        shares = {"train": 1.0 - held_out, "held out": float(held_out)}
+        is_train = key_split(keys, shares, f"elm-{seed}") == "train"
+    else:
+        wanted = {str(key) for key in held_out}
+        if missing := sorted(wanted - set(own.ids)):
+            raise UserError(f"{len(missing)} held-out ids have no vector and row, such as {missing[0]!r}.")
+        is_train = np.array([key not in wanted for key in own.ids])
+        _refuse_shared(own, keys, is_train)
+    if is_train.all() or not is_train.any():
+        raise UserError(
+            f"{int(is_train.sum())} of {len(is_train)} rows would train and the rest be held out; both need some.",
+            hint="give more rows, or another share",
+        )
+    train = [key for key, yes in zip(own.ids, is_train, strict=True) if yes]
+    return train, [key for key, yes in zip(own.ids, is_train, strict=True) if not yes]
+
+
+def _keys(raw: Records, own: VectorTable) -> list[str]:
+    """Rows of one text, one vector, or one title and year have one key."""
+    names, texts = [], []
+    for key in own.ids:
+        text = raw.rows[key].text
+        year = text.get("year", "")[:4]
+        title = text.get("title", "")
+        names.append(title_key(title, int(year) if year.isdigit() else None) if title else f"id {key}")
+        texts.append(plain_text(main_text(raw, key)) or None)
+    return linked_keys(names, texts, [vector.tobytes() for vector in own.vectors])
+
+
+def _refuse_shared(own: VectorTable, keys: Sequence[str], is_train: NDArray[np.bool_]) -> None:
+    both = {k for k, yes in zip(keys, is_train, strict=True) if yes} & {
+        k for k, yes in zip(keys, is_train, strict=True) if not yes
+    }
+    if both:
+        shared = [key for key, k in zip(own.ids, keys, strict=True) if k in both]
+        raise UserError(
+            f"{len(both)} rows stand on both sides of the split, by text, vector, or title and year, such as the ids "
+            f"{', '.join(shared[:4])}.",
+            hint="hold out all rows of one thing, or give a share and let Frostline split",
+        )
+
+
+def _examples(
+    records: Records, own: VectorTable, parts: Parts, name: str, alone: bool, seed: int, teacher: Teacher | None
+) -> tuple[Examples, Examples]:
+    place = {key: i for i, key in enumerate(own.ids)}
+    tasks = [task for task in records.pack.tasks if task.space == name or (not task.space and alone)]
+    if not tasks:
+        raise UserError(
+            f"No task of {records.pack.name!r} is about the space {name!r}.", hint="write space: in the tasks' YAML"
+        )
+    mine = Records(records.rows, records.columns, _with_tasks(records.pack, tasks))
+    built = [
+        build_examples(mine, part, own.vectors[[place[key] for key in part]], seed=seed, teacher=teacher)
+        for part in parts
+    ]
+    if not built[0].items or not built[1].items:
+        raise UserError(
+            f"The tasks of {records.pack.name!r} yield {len(built[0].items)} training and {len(built[1].items)} held-out "
+            "examples; both need some.",
+            hint="name the text column with --text",
+        )
+    return built[0], built[1]
+
+
+def _with_tasks(pack: Pack, tasks: Sequence[Any]) -> Pack:
+    return Pack(pack.name, pack.noun, pack.columns, pack.lists, tasks, pack.attributes, pack.per_id)

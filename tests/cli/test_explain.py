@@ -1,0 +1,178 @@
+"""`adapt` and `explain` on the command line: files, JSON, resuming, refusals."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import frostline
+from frostline.cli import main
+from frostline.elm import ELM
+from frostline.engines import explain as engine
+from frostline.tables import write_vectors
+from tiny_llms import save_llm
+
+KINDS = ("comedy", "horror")
+
+
+def run(capsys, *args):
+    with pytest.raises(SystemExit) as stop:
+        main([str(a) for a in args])
+    captured = capsys.readouterr()
+    return stop.value.code, captured
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("place")
+    rng = np.random.default_rng(0)
+    kind = rng.integers(2, size=80)
+    vectors = rng.normal(size=(80, 5)).astype(np.float32) + 4 * kind[:, None]
+    write_vectors(folder / "v.parquet", [f"r{i}" for i in range(80)], vectors)
+    lines = [
+        json.dumps({"key": f"r{i}", "plot": f"a {KINDS[k]} {rng.integers(99)}{i}", "kind": KINDS[k]})
+        for i, k in enumerate(kind)
+    ]
+    (folder / "t.jsonl").write_text("\n".join(lines) + "\n")
+    save_llm(folder / "m")
+    return folder
+
+
+ADAPT = ("--id", "key", "--text", "plot", "--encoder", "words", "--max-steps", 4, "--batch-tokens", 400,
+         "--max-target-tokens", 16, "--held-out", 0.2, "--device", "cpu")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def adapted(place):
+    with pytest.raises(SystemExit) as stop:
+        main([str(a) for a in ("adapt", place / "v.parquet", place / "t.jsonl", *ADAPT, "--llm", place / "m", "--out",
+                               place / "elm", "--quiet")])  # fmt: skip
+    assert stop.value.code == 0
+    return place / "elm"
+
+
+def explained(capsys, *args):
+    code, said = run(capsys, "explain", *args, "--max-new-tokens", 6, "--json", "--quiet")
+    return code, json.loads(said.out.splitlines()[-1])
+
+
+def test_adapt_writes_a_folder_and_says_how_it_scored(capsys, place, tmp_path):
+    code, said = run(
+        capsys,
+        "adapt",
+        place / "v.parquet",
+        place / "t.jsonl",
+        *ADAPT,
+        "--llm",
+        place / "m",
+        "--out",
+        tmp_path / "e",
+        "--json",
+    )
+    assert code == 0, said.err
+    result = json.loads(said.out.splitlines()[-1])
+    assert {"n_train", "n_val", "seconds", "loss", "scores", "artifact"} <= set(result)
+    assert "# An explainer of items" in said.out
+    assert not (tmp_path / "e.training").exists()
+    assert isinstance(frostline.load(tmp_path / "e", device="cpu"), ELM)
+
+
+def test_explain_by_id(capsys, adapted):
+    code, result = explained(capsys, adapted, "--id", "r1,r2", "--ask", "what is {vector}?")
+    assert code == 0
+    assert [e["id"] for e in result["explanations"]] == ["r1", "r2"]
+    assert {"id", "text", "scores", "controls", "claims", "outlier"} <= set(result["explanations"][0])
+    code, said = run(capsys, "explain", adapted, "--id", "r1", "--max-new-tokens", "6")
+    assert "controls: shuffled" in said.out
+
+
+def test_explain_between_and_along(capsys, adapted):
+    assert len(explained(capsys, adapted, "--blend", "r1", "r2", "--weight", 0.3)[1]["explanations"]) == 1
+    found = explained(capsys, adapted, "--from", "r1", "--along", "kind=comedy", "--steps", 2)[1]
+    assert len(found["explanations"]) == 3
+
+
+def test_many_go_to_a_file_and_an_interrupted_job_goes_on(capsys, adapted, place, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "CHUNK", 16)
+    whole, cut = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    assert explained(capsys, adapted, "--vectors", place / "v.parquet", "--out", whole)[0] == 0
+    real, calls = ELM.explain_many, []
+
+    def dying(self, *args, **how):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(self, *args, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ELM, "explain_many", dying)
+        assert (
+            run(capsys, "explain", adapted, "--vectors", place / "v.parquet", "--out", cut, "--max-new-tokens", 6)[0]
+            == 130
+        )
+    part = tmp_path / "b.jsonl.part.jsonl"
+    part.write_text(part.read_text() + '{"cut of')
+    calls.clear()
+    monkeypatch.setattr(ELM, "explain_many", lambda self, *a, **h: calls.append(1) or real(self, *a, **h))
+    assert explained(capsys, adapted, "--vectors", place / "v.parquet", "--out", cut)[0] == 0
+    assert len(calls) == 3
+    assert cut.read_bytes() == whole.read_bytes()
+    assert not part.exists()
+    rows = [json.loads(line) for line in whole.read_text().splitlines()]
+    assert [row["id"] for row in rows] == [f"r{i}" for i in range(80)]
+
+
+def test_parquet(capsys, adapted, tmp_path):
+    assert explained(capsys, adapted, "--id", "r1,r2", "--out", tmp_path / "e.parquet")[0] == 0
+    table = pq.read_table(tmp_path / "e.parquet")
+    assert table.column("id").to_pylist() == ["r1", "r2"]
+    assert set(table.column_names) >= {"text", "scores", "controls", "claims", "outlier"}
+
+
+def test_a_part_of_another_question_is_refused(capsys, adapted, tmp_path):
+    (tmp_path / "e.jsonl.part.jsonl").write_text('{"artifact": "x"}\n')
+    code, said = run(capsys, "explain", adapted, "--id", "r1", "--out", tmp_path / "e.jsonl")
+    assert code == 2
+    assert "another explainer or question" in said.err
+
+
+def test_dry_run_trains_nothing_and_counts_what_a_teacher_would_be_asked(capsys, place, tmp_path):
+    (tmp_path / "t.yaml").write_text(
+        "name: t\ncolumns: {text: [plot]}\ntasks:\n"
+        "  - {name: own, prompt: 'x {vector}', note: n, column: text}\n"
+        "  - {name: taught, prompt: 'y {vector}', note: n, teacher: 'Retell {text}'}\n"
+    )
+    args = ("adapt", place / "v.parquet", place / "t.jsonl", "--id", "key", "--tasks", tmp_path / "t.yaml", "--out",
+            tmp_path / "e", "--dry-run", "--json")  # fmt: skip
+    result = json.loads(run(capsys, *args)[1].out.splitlines()[-1])
+    assert (result["n_train"] + result["n_val"], result["n_instructions"]) == (80, 0)
+    assert list(result["skipped"]) == ["taught"]
+    result = json.loads(run(capsys, *args, "--teacher", place / "m")[1].out.splitlines()[-1])
+    assert (result["n_instructions"], result["n_examples"]) == (80, 160)
+    assert not (tmp_path / "e").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ((), "Nothing is given to explain"),
+        (("--id", "r1", "--vectors", "x"), "--id and --vectors is given"),
+        (("--from", "r1"), "--from and --along belong together"),
+        (("--id", "r1", "--task", "a", "--ask", "b {vector}"), "Both a task and a question"),
+        (("--id", "r1", "--out", "x.txt"), "Allowed endings: .jsonl, .parquet"),
+        (("--id", "nobody"), "The id 'nobody' is not among"),
+    ],
+)
+def test_what_cannot_be_explained(capsys, adapted, args, said):
+    code, captured = run(capsys, "explain", adapted, *args)
+    assert code == 2
+    assert said in captured.err
+
+
+def test_a_predictor_is_no_explainer(capsys, tmp_path):
+    code, captured = run(capsys, "explain", tmp_path, "--id", "x")
+    assert code == 2
+    assert "not a Frostline artifact" in captured.err

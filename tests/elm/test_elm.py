@@ -1,0 +1,255 @@
+"""ELM from end to end on a language model of random weights: fit, ask, save, load, and what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from frostline.concepts import CAV
+from frostline.elm import ELM, AdapterConfig, AdaptOptions, Decoding
+from frostline.errors import ArtifactError, UserError
+from tiny_llms import save_llm
+
+FAST = AdaptOptions(max_steps=6, batch_tokens=600, warmup=2, max_target_tokens=24, lr=5e-3)
+SHORT = Decoding(max_new_tokens=8)
+KINDS = ("comedy", "horror", "war")
+
+
+def rows(n=90, seed=0):
+    rng = np.random.default_rng(seed)
+    kind = rng.integers(3, size=n)
+    vectors = rng.normal(size=(n, 6))
+    vectors[:, :3] += 4 * np.eye(3)[kind]
+    words = [" ".join(rng.choice(list("abcdefgh"), 3)) for _ in range(n)]
+    table = {
+        "id": np.arange(100, 100 + n),
+        "text": [f"a {KINDS[k]} of {w}" for k, w in zip(kind, words, strict=True)],
+        "kind": [KINDS[k] for k in kind],
+    }
+    return (table["id"], vectors.astype(np.float32)), pa.table(table)
+
+
+@pytest.fixture(scope="module")
+def llm(tmp_path_factory):
+    return str(save_llm(tmp_path_factory.mktemp("llm") / "m"))
+
+
+def made(llm, **shape):
+    return ELM(llm, n_soft_tokens=2, adapter=AdapterConfig(n_soft_tokens=2, hidden=16), device="cpu", **shape)
+
+
+@pytest.fixture(scope="module")
+def fitted(llm):
+    vectors, table = rows()
+    return made(llm).fit(vectors, table, encoder="words", options=FAST, held_out=0.2)
+
+
+@pytest.fixture(scope="module")
+def saved(fitted, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("saved") / "elm"
+    fitted.save(folder)
+    return folder
+
+
+def test_the_report_says_what_was_learnt_and_how_it_scored(fitted):
+    report = fitted.report_
+    assert report["n_train"] + report["n_val"] == 90
+    assert report["n_examples"] == 180
+    scores = report["scores"]["vectors"]
+    assert {"consistency", "shuffled", "neighbor", "top1", "top1_shuffled", "invented", "copied"} <= set(scores)
+    assert scores["true_text"] > 0.5 > scores["shuffled"]
+    assert report["probes"]["vectors"]["kind"]["probe"] > 0.9
+    assert report["start"].startswith("cold")
+
+
+def test_an_explanation_has_text_scores_controls_and_claims(fitted):
+    found = fitted.describe("100", decoding=SHORT)
+    assert set(found.scores) == {"consistency"}
+    assert set(found.controls) == {"shuffled", "mean", "none", "neighbor"}
+    assert found.claims[0].attribute == "kind"
+    assert found.claims[0].text in ("confirmed", "absent")
+    assert found.neighbors[0].id != "100"
+    assert not found.outlier.flag
+    shown = str(found)
+    assert "controls: shuffled" in shown
+    assert found.text in shown
+    json.dumps(found.to_json(), allow_nan=False)
+
+
+def test_the_score_is_the_cosine_of_what_the_reader_reads(fitted):
+    vector = np.arange(6.0)
+    found = fitted.describe(vector, decoding=SHORT)
+    space = fitted.explainer_.spaces["vectors"]
+    read, own = space.reader.read([found.text])[0], vector - space.reader.mean
+    by_hand = read @ own / np.linalg.norm(read) / np.linalg.norm(own) if read.any() else 0.0
+    assert found.scores["consistency"] == pytest.approx(by_hand, abs=1e-5)
+
+
+def test_many_at_once_are_what_each_is_alone(fitted):
+    X = rows(5, seed=3)[0][1]
+    together = fitted.describe(X, decoding=SHORT)
+    assert [e.text for e in together] == [fitted.describe(x, decoding=SHORT).text for x in X]
+
+
+def test_candidates_are_chosen_by_consistency_and_the_control_chooses_too(fitted):
+    X = rows(4, seed=4)[0][1]
+    one, six = (fitted.describe(X, n_candidates=n, decoding=SHORT) for n in (1, 6))
+    assert all(b.scores["consistency"] >= a.scores["consistency"] for a, b in zip(one, six, strict=True))
+    assert all(b.controls["shuffled"] >= a.controls["shuffled"] - 1e-9 for a, b in zip(one, six, strict=True))
+
+
+def test_ask_compare_blend_and_along(fitted):
+    assert "consistency" in fitted.ask("what is {vector}?", 100, decoding=SHORT).scores
+    assert set(fitted.compare("100", "101", decoding=SHORT).scores) == {"first", "second"}
+    a, b = (fitted.explainer_.spaces["vectors"].vector(k) for k in ("100", "101"))
+    blended = fitted.blend("100", "101", 0.25, decoding=SHORT)
+    assert blended.text == fitted.describe(0.75 * a + 0.25 * b, decoding=SHORT).text
+    path = fitted.along("100", "kind=war", steps=2, spread=3, decoding=SHORT)
+    war = [next((c.probability for c in e.claims if c.value == "war"), 0.0) for e in path]
+    assert len(path) == 3
+    assert war[-1] > 0.9
+    concept = CAV(np.eye(6)[0])
+    assert len(fitted.along("100", concept, steps=1, decoding=SHORT)) == 2
+
+
+def test_far_vectors_are_flagged(fitted):
+    far = fitted.describe(np.full(6, 60.0), decoding=SHORT)
+    assert far.outlier.flag
+    assert "far from everything" in str(far)
+
+
+def test_saved_and_loaded_explains_the_same(fitted, saved):
+    loaded = ELM.load(saved, device="cpu", store=None)
+    X = rows(3, seed=5)[0][1]
+    for a, b in zip(fitted.describe(X, decoding=SHORT), loaded.describe(X, decoding=SHORT), strict=True):
+        assert a.to_json() == b.to_json()
+    assert loaded.describe("100", decoding=SHORT).to_json() == fitted.describe("100", decoding=SHORT).to_json()
+    assert {p.name for p in saved.iterdir()} == {
+        "frostline.json", "space-0.safetensors", "texts.json", "card.md", "report.json",
+    }  # fmt: skip
+
+
+def test_without_texts_the_control_says_so(fitted, tmp_path):
+    fitted.save(tmp_path / "e", texts=False)
+    assert not (tmp_path / "e" / "texts.json").exists()
+    found = ELM.load(tmp_path / "e", device="cpu").describe("100", decoding=SHORT)
+    assert found.controls["neighbor"] is None
+    assert "neighbor -" in str(found)
+    assert found.neighbors[0].text == ""
+
+
+def test_another_language_model_is_refused(saved, tmp_path, llm):
+    manifest = json.loads((saved / "frostline.json").read_text())
+    assert manifest["llm"]["name"] == llm
+    vectors, table = rows()
+    own = save_llm(tmp_path / "m")
+    elm = made(str(own)).fit(vectors, table, encoder="words", options=FAST)
+    elm.save(tmp_path / "e")
+    save_llm(own, seed=5)
+    with pytest.raises(ArtifactError, match="adapted to another language model: the weights of .* has changed"):
+        ELM.load(tmp_path / "e")
+
+
+def test_an_edited_text_file_is_refused(fitted, tmp_path):
+    fitted.save(tmp_path / "e")
+    (tmp_path / "e" / "texts.json").write_text("{}")
+    with pytest.raises(ArtifactError, match="cut off or was edited"):
+        ELM.load(tmp_path / "e")
+
+
+@pytest.mark.parametrize("stages", ["1+2", "joint"])
+def test_a_tuned_language_model_is_saved_too(llm, tmp_path, stages):
+    vectors, table = rows(40)
+    options = AdaptOptions(
+        **{**vars(FAST), "stages": stages, "tune": "full" if stages == "joint" else "lora", "lr_llm": 1e-2}
+    )
+    elm = made(llm).fit(vectors, table, encoder="words", options=options, held_out=0.3)
+    elm.save(tmp_path / "e")
+    loaded = ELM.load(tmp_path / "e", device="cpu")
+    assert loaded.describe("100", decoding=SHORT).text == elm.describe("100", decoding=SHORT).text
+    assert (tmp_path / "e" / "llm.safetensors").is_file()
+
+
+def test_two_spaces_with_tasks_of_their_own(llm, tmp_path):
+    (ids, X), table = rows(60)
+    (tmp_path / "t.yaml").write_text(
+        """
+name: two
+tasks:
+  - {name: item, prompt: "item {vector}", column: text, space: items, note: test}
+  - {name: user, prompt: "user {vector}", column: kind, space: users, note: test}
+"""
+    )
+    users = np.random.default_rng(1).normal(size=(60, 3))
+    elm = made(llm).fit(
+        {"items": (ids, X), "users": (ids, users)}, table, tmp_path / "t.yaml", encoder="words", options=FAST
+    )
+    assert set(elm.report_["scores"]) == {"items", "users"}
+    answer = elm.ask("{vector:users} and {vector:items}", users[0], X[0], decoding=SHORT)
+    assert "first" in answer.scores
+    with pytest.raises(UserError, match=r"space 'items' has vectors of width 6; got .* \(3,\)"):
+        elm.describe(users[0])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"vectors": (["x", "y"], np.ones((2, 3)))}, "No id of the 2 vectors of 'vectors' stands in the table"),
+        ({"vectors": ([100, 100], np.ones((2, 3)))}, "ids stand there more than once, such as '100'"),
+        (
+            {"vectors": ([100, 101], np.array([[1, np.nan], [1, 1]]))},
+            "hold NaN or infinity, the first is that of id '100'",
+        ),
+        ({"vectors": ([100, 101], np.array([[1, 1], [0, 0]]))}, "are zero, the first is that of id '101'"),
+        ({"vectors": ([100], np.ones((2, 3)))}, "1 ids for 2 vectors"),
+        ({"vectors": 3}, "Vectors are a file, a pair"),
+        ({"vectors": "nowhere.parquet"}, "no file of vectors"),
+        ({"tasks": "film"}, "Unknown tasks 'film'"),
+        ({"text": "txt"}, "no column 'txt'"),
+        ({"id": "key"}, "key"),
+        ({"held_out": 0.0}, "share between 0 and 1"),
+        ({"held_out": ["1"]}, "1 held-out ids have no vector and row"),
+    ],
+)
+def test_what_cannot_be_fitted(llm, change, said):
+    vectors, table = rows(30)
+    with pytest.raises(UserError, match=said):
+        made(llm).fit(**{"vectors": vectors, "table": table, "encoder": "words", "options": FAST, **change})
+
+
+def test_one_thing_on_both_sides_is_refused(llm):
+    (ids, X), table = rows(30)
+    texts = table.column("text").to_pylist()
+    texts[7] = texts[3]
+    table = table.set_column(1, "text", [texts])
+    with pytest.raises(UserError, match="1 rows stand on both sides of the split.*103, 107"):
+        made(llm).fit((ids, X), table, encoder="words", options=FAST, held_out=["107", "108"])
+    same = X.copy()
+    same[9] = X[5]
+    with pytest.raises(UserError, match="105, 109"):
+        made(llm).fit((ids, same), rows(30)[1], encoder="words", options=FAST, held_out=[109])
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda e: e.describe(np.ones(5)), r"width 6; got float64 of shape \(5,\)"),
+        (lambda e: e.describe(np.full(6, np.nan)), "NaN"),
+        (lambda e: e.describe(np.zeros(6)), "zero"),
+        (lambda e: e.describe("nobody"), "The id 'nobody' is not among the 90 rows"),
+        (lambda e: e.describe("100", task="shrt"), "Unknown task 'shrt'"),
+        (lambda e: e.ask("no place", "100"), "no place for a vector"),
+        (lambda e: e.ask("{vector}", "100", "101"), "1 places for vectors; 2 vectors"),
+        (lambda e: e.ask("x" * 200 + "{vector}", "100"), "reads at most 160"),
+        (lambda e: e.describe("100", n_candidates=0), "n_candidates"),
+        (lambda e: e.along("100", "kind=western"), "Unknown concept 'kind=western'. Known: kind=comedy"),
+        (lambda e: e.blend("100", "101", 1.5), "from 0 to 1"),
+        (lambda e: ELM().describe("1"), "not fitted"),
+    ],
+)
+def test_what_cannot_be_asked(fitted, ask, said):
+    with pytest.raises(UserError, match=said):
+        ask(fitted)

@@ -1,0 +1,57 @@
+"""Packs: the three that ship, and files of one's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from frostline.elm.tasks import PACKS, load_pack, pack_from_json
+from frostline.errors import UserError
+
+ONE = {"name": "t", "prompt": "x {vector}", "note": "n", "column": "text"}
+
+
+@pytest.mark.parametrize("name", PACKS)
+def test_packs_read_their_prompts_and_survive_json(name):
+    pack = load_pack(name)
+    assert all(task.parsed(["v"]).spaces == ("v",) * task.n_vectors for task in pack.tasks)
+    assert all(task.note and "arget" in task.note for task in pack.tasks)
+    assert pack_from_json(pack.to_json()) == pack
+
+
+def test_the_films_pack_has_the_papers_tasks():
+    pack = load_pack("films")
+    films = [task for task in pack.tasks if task.name != "user_profile"]
+    assert len(films) == 24
+    assert len([task for task in films if task.n_vectors == 2]) == 5
+    assert len([task for task in films if task.source != "teacher"]) >= 12
+    assert all("aper" in task.note for task in pack.tasks)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"name": "p"}, "lacks tasks"),
+        ({"name": "p", "tasks": [], "task": 1}, "unknown key 'task'"),
+        ({"name": "p", "tasks": [{**ONE, "template": "{x}"}]}, "needs one of column, template, teacher"),
+        ({"name": "p", "tasks": [ONE, ONE]}, "two tasks have one name"),
+        ({"name": "p", "tasks": [{**ONE, "pairs": "near"}]}, "unknown pairs 'near'"),
+        (
+            {"name": "p", "tasks": [{"name": "t", "prompt": "{vector}", "note": "n", "template": "{b.x}"}]},
+            "speaks of two rows",
+        ),
+        ([], "must be a mapping"),
+    ],
+)
+def test_packs_that_cannot_be_used(said, message):
+    with pytest.raises(UserError, match=message):
+        pack_from_json(said)
+
+
+def test_files(tmp_path):
+    (tmp_path / "p.yaml").write_text("name: p\ntasks:\n - {name: t, prompt: 'x {vector}', note: n, column: text}\n")
+    assert load_pack(tmp_path / "p.yaml").task("t").target == "text"
+    (tmp_path / "q.yaml").write_text("a: [")
+    with pytest.raises(UserError, match="cannot be read as YAML"):
+        load_pack(tmp_path / "q.yaml")
+    with pytest.raises(UserError, match="Unknown task 'x'"):
+        load_pack("generic").task("x")
