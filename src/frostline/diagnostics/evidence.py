@@ -122,9 +122,14 @@ class Evidence:
         return _there(self._against, "No rows to compare with were given (--against).")
 
     @property
+    def has_train(self) -> bool:
+        """Whether the training rows were given."""
+        return self._train is not None
+
+    @property
     def rows(self) -> Part:
         """The rows that data and vectors are judged on: those of the fit, else the others."""
-        return self.train if self._train is not None else self.test
+        return self.train if self.has_train else self.test
 
     @cached_property
     def classes(self) -> list[Any]:
@@ -248,7 +253,7 @@ class Evidence:
         return self._once(name, self.test, lambda: self._baseline(name))  # type: ignore[no-any-return]
 
     def _baseline(self, name: str) -> NDArray[Any]:
-        source = self.train if name != "dummy" or self._train is not None else self.test
+        source = self.train if name != "dummy" or self.has_train else self.test
         y = self.target(source)
         known = y >= 0 if self.task == "classification" else np.ones(len(y), dtype=bool)
         if name == "dummy":
