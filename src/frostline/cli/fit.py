@@ -25,7 +25,7 @@ def fit(
     ] = None,
     task: Annotated[str, typer.Option("--task", metavar="T", help="auto, classification, regression.")] = "auto",
     head: Annotated[
-        str, typer.Option("--head", metavar="H", help="auto, linear, mlp, kernel, boosting, cooccurrence.")
+        str, typer.Option("--head", metavar="H", help="auto, linear, mlp, kernel, boosting, cooccurrence[-published].")
     ] = "auto",
     features: Annotated[
         str, typer.Option("--features", metavar="F", help="auto, embedding, tfidf or raw (no backbone), both.")
