@@ -26,9 +26,11 @@ from frostline.features import Features
 from frostline.heads import (
     ColumnsRegressor,
     KernelRegressor,
+    LabelPool,
     LogPool,
     SumPool,
     TfidfClassifier,
+    TfidfMultilabel,
     TfidfRegressor,
     held_out,
 )
@@ -40,7 +42,11 @@ __all__ = ["Arm", "Fitted", "candidates_of", "learn", "needs_backbone", "own_thr
 KERNEL_ROWS = 10_000
 """With more rows no kernel is tried beside ridge and trees: it would take minutes, and trees do as well."""
 
-TFIDF_HEADS: dict[str, Any] = {"classification": TfidfClassifier, "regression": TfidfRegressor}
+TFIDF_HEADS: dict[str, Any] = {
+    "classification": TfidfClassifier,
+    "multilabel": TfidfMultilabel,
+    "regression": TfidfRegressor,
+}
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,7 @@ class Fitted:
     Attributes
     ----------
     arms : list of Arm
-    pool : LogPool, SumPool or None
+    pool : LogPool, LabelPool, SumPool or None
         None where there is one arm whose own output counts.
     table : list of CandidateScore
         Everything that was compared.
@@ -91,7 +97,7 @@ class Fitted:
     """
 
     arms: list[Arm]
-    pool: LogPool | SumPool | None
+    pool: LogPool | LabelPool | SumPool | None
     table: list[CandidateScore]
     rows: NDArray[np.intp]
     oof: FloatArray
@@ -103,7 +109,7 @@ def _kinds_of(features: str, task: str, n_columns: int) -> tuple[str, ...]:
         return BOTH[task]
     if features != "auto":
         return (features,)
-    raw = n_columns > (0 if task == "regression" else 1)
+    raw = n_columns > (0 if task == "regression" else 1) and task != "multilabel"
     return ("embedding", "tfidf", *(("raw",) if raw else ()))
 
 
@@ -147,12 +153,12 @@ def learn(
 
     Parameters
     ----------
-    task : {"classification", "regression"}
+    task : {"classification", "multilabel", "regression"}
     found : sequence of Candidate
         Empty where no backbone is read.
     features : Features
     y : array of shape (n,)
-        Class numbers or numbers.
+        Class numbers or numbers; of sets of labels truth values, shape (n, n_labels).
     groups : int array of shape (n,)
     kinds : {"embedding", "tfidf", "raw", "both", "auto"}
     head : str or estimator
@@ -183,16 +189,16 @@ def learn(
             words = TFIDF_HEADS[task](seed=seed).set_params(**weights)
             arms.append(Arm(kind, words.fit(features.texts, y, list(groups))))
     parts = [_held_out(arm, features, y, groups, task, seed) for arm in arms]
-    if all(len(rows) for rows, _ in parts) and (len(arms) > 1 or task == "classification"):
+    if all(len(rows) for rows, _ in parts) and (len(arms) > 1 or task != "regression"):
         joined = join(task, [arm.kind for arm in arms], parts, y, choose=kinds == "auto", class_weight=class_weight)
         return Fitted([arms[i] for i in joined.arms], joined.pool, table + joined.seen, joined.rows, joined.oof)
     if kinds == "both":
         raise UserError(
-            f"The head's predictions cannot be weighed against those of {'words' if task == 'classification' else 'columns'}: "
+            f"The head's predictions cannot be weighed against those of {'columns' if task == 'regression' else 'words'}: "
             "it gives no probabilities, or there are too few rows to hold any out.",
             hint="use features='embedding', or head='linear'",
         )
-    pool = None
+    pool: LogPool | None = None
     if class_weight is not None and hasattr(arms[0].head, "predict_proba"):
         pool = LogPool(np.ones(1), -np.log(class_weight))
     return Fitted(arms[:1], pool, table, *parts[0])
@@ -238,7 +244,7 @@ def _held_out(
     arm: Arm, features: Features, y: NDArray[Any], groups: NDArray[Any], task: str, seed: int
 ) -> tuple[NDArray[np.intp], FloatArray]:
     if arm.kind == "tfidf":
-        found = getattr(arm.head, "oof_proba_" if task == "classification" else "oof_pred_", None)
+        found = getattr(arm.head, "oof_pred_" if task == "regression" else "oof_proba_", None)
         return (np.arange(len(y)), found) if found is not None else (np.empty(0, dtype=np.intp), np.empty(0))
     if task == "classification" and not hasattr(arm.head, "predict_proba"):
         return np.empty(0, dtype=np.intp), np.empty(0)

@@ -27,7 +27,7 @@ from frostline.estimators.joining import ways_name
 from frostline.estimators.kept import TrainingRows
 from frostline.estimators.regressor import TextRegressor
 from frostline.estimators.targets import TargetScale
-from frostline.heads import LogPool, SumPool, labels_from_json, labels_to_json, reads_layers
+from frostline.heads import LabelPool, LogPool, SumPool, labels_from_json, labels_to_json, reads_layers
 from frostline.reports import to_card, to_html, to_json
 from frostline.reports.model import FitReport
 from frostline.selection import Candidate
@@ -40,8 +40,8 @@ __all__ = ["describe_choice", "load", "save_estimator"]
 
 _KINDS: dict[str, type[TextEstimator]] = {"TextClassifier": TextClassifier, "TextRegressor": TextRegressor}
 _HEADS = (
-    "ColumnsRegressor", "CooccurrenceClassifier", "KernelRegressor", "LinearClassifier", "LinearRegressor",
-    "MLPClassifier", "MLPRegressor", "TfidfClassifier", "TfidfRegressor",
+    "ColumnsRegressor", "CooccurrenceClassifier", "KernelRegressor", "LinearClassifier", "LinearMultilabel", "LinearRegressor",
+    "MLPClassifier", "MLPRegressor", "TfidfClassifier", "TfidfMultilabel", "TfidfRegressor",
 )  # fmt: skip
 _HEAD_FILE = "head.safetensors"
 _ROWS_FILE = "rows.safetensors"
@@ -222,7 +222,8 @@ def _take(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any
 def _restore(estimator: TextEstimator, manifest: dict[str, Any]) -> None:
     estimator.embedder_ = clone(estimator.embedder)
     pool = manifest["pool"]
-    kind = LogPool if isinstance(estimator, TextClassifier) else SumPool
+    sets = "thresholds" in (manifest["decision"] or {})
+    kind = LabelPool if sets else LogPool if isinstance(estimator, TextClassifier) else SumPool
     state: dict[str, Any] = {name: np.array(v) if isinstance(v, list) else v for name, v in (pool or {}).items()}
     estimator.pool_ = None if pool is None else kind(**state)
     estimator.selection_ = []
@@ -332,7 +333,7 @@ def describe_choice(estimator: TextEstimator) -> dict[str, Any]:
         }
     if estimator.pool_ is not None and len(kinds) > 1:
         named = zip(_arm_names(estimator), estimator.pool_.weights, strict=True)
-        chosen["weights"] = {name: round(float(weight), 3) for name, weight in named}
+        chosen["weights"] = {name: round(float(np.mean(weight)), 3) for name, weight in named}
     chosen["input"] = "text" if names is None else [str(name) for name in names]
     chosen |= {name: getattr(embedder, name) for name in ("template", "max_length", "overflow", "precision")}
     chosen["seed"] = int(estimator.seed)
