@@ -2,61 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from frostline import selection
+from frostline.candidates import Candidate, together
 from frostline.contracts import EmbedStats, Tap
 from frostline.features import Features
-from frostline.selection import Candidate, candidates, row_losses, select, union
-
-FINAL = [Tap("final", "mean")]
-
-
-def names(*arguments):
-    return [candidate.name for candidate in candidates(*arguments)]
+from frostline.selection import row_losses, select
 
 
 def features_of(vectors, taps):
-    n = len(vectors)
+    n, n_taps, width = np.shape(vectors)
     return Features(
-        vectors=np.asarray(vectors, dtype=np.float32),
+        columns=np.asarray(vectors, dtype=np.float32).reshape(n, n_taps * width),
         keys=np.arange(2 * n, dtype=np.uint64).reshape(n, 2),
         truncated=np.zeros(n, bool),
         read=np.zeros((n, 2), np.int64),
         texts=[str(i) for i in range(n)],
         taps=tuple(taps),
+        widths=(width,) * n_taps,
+        depths=tuple(n_taps - 1 if tap.layer == "final" else tap.layer for tap in taps),
         stats=EmbedStats(),
     )
-
-
-def test_what_is_offered():
-    assert names(2, FINAL, "auto", "auto", "auto") == [
-        "layer 0",
-        "layer 1",
-        "layer final",
-        "layers 0+1+final, concat",
-        "layers 0+1+final, mean",
-    ]
-    assert names(6, FINAL, "auto", "auto", "concat")[-2:] == [
-        "layers 4+5+final, concat",
-        "layers 0+1+2+3+4+5+final, concat",
-    ]
-    assert names(0, FINAL, "auto", "auto", "auto") == ["layer final"]
-    assert names(6, FINAL, "final", "recipe", "concat") == ["layer final"]
-    assert names(6, [Tap(1), Tap(3)], [1, 3], "mean", "auto") == ["layers 1+3, concat", "layers 1+3, mean"]
-
-
-def test_deep_models_are_looked_at_on_a_ladder():
-    offered = candidates(80, FINAL, "auto", "auto", "concat")
-    taps = union(offered)
-    assert len(taps) == selection.LADDER
-    assert [tap.layer for tap in taps] == [0, 13, 27, 40, 53, 67, "final"]
-
-
-def test_pooling_and_normalization_are_taken_over():
-    offered = candidates(4, [Tap("final", "last_token", True)], "auto", "auto", "auto")
-    assert {(tap.pooling, tap.normalize) for tap in union(offered)} == {("last_token", True)}
 
 
 def layered(n, signal, seed=0):
@@ -70,7 +40,7 @@ def layered(n, signal, seed=0):
 
 
 def chosen(features, y, offered):
-    return select(offered, features, y, np.arange(len(y)), task="classification", head="linear", n_layers=3, seed=0)
+    return select(offered, features, y, np.arange(len(y)), task="classification", head="linear", seed=0)
 
 
 def test_the_layer_that_holds_the_class_wins():
@@ -151,7 +121,7 @@ def test_numbers():
     features, y = layered(400, [0, 0, 2, 0])
     found = select(
         [Candidate((tap,), "concat", "mean") for tap in features.taps],
-        features, y.astype(float), np.arange(400), task="regression", head="linear", n_layers=3, seed=0,
+        features, y.astype(float), np.arange(400), task="regression", head="linear", seed=0,
     )  # fmt: skip
     assert found.candidate.layers == [2]
     assert 0.5 < found.table[2].score < 1
@@ -164,12 +134,6 @@ def test_row_losses():
     np.testing.assert_allclose(row_losses("regression", np.array([1.0, 2.0]), y), [0, 1])
 
 
-def test_the_upper_three_are_the_usual_choice():
-    assert [c.name for c in candidates(6, FINAL, "auto", "auto", "auto") if c.usual] == ["layers 4+5+final, concat"]
-    assert [c.name for c in candidates(2, FINAL, "auto", "auto", "auto") if c.usual] == ["layers 0+1+final, concat"]
-    assert [c.usual for c in candidates(0, FINAL, "auto", "auto", "auto")] == [True]
-
-
 def test_a_single_candidate_is_not_compared():
     features, y = layered(100, [1, 1, 1, 1])
     found = chosen(features, y, [Candidate(features.taps, "mean", "mean")])
@@ -180,4 +144,32 @@ def test_a_single_candidate_is_not_compared():
 def test_unknown_taps_of_features():
     features, _ = layered(10, [1, 1, 1, 1])
     with pytest.raises(ValueError, match="not in tuple"):
-        features.at([Tap(7)])
+        features.fused([Tap(7)], "concat")
+
+
+def two_backbones(signal, n=900, seed=0):
+    """A backbone of 4 columns and one of 12; the class is the sum of what each of them holds of it."""
+    rng = np.random.default_rng(seed)
+    X, parts = rng.normal(size=(n, 16)), rng.normal(size=(n, 2))
+    X[:, 0], X[:, 4] = signal[0] * parts[:, 0] + X[:, 0], signal[1] * parts[:, 1] + X[:, 4]
+    y = (parts @ (np.array(signal) > 0) > 0).astype(int)
+    features = features_of(X[:, None], [Tap("final")])
+    taps = (Tap("final", backbone="small"), Tap("final", backbone="large"))
+    return replace(features, taps=taps, widths=(4, 12), depths=(2, 6)), y
+
+
+def test_several_backbones_are_kept_where_each_knows_something():
+    features, y = two_backbones([4, 4])
+    own = [[Candidate((tap,), "concat", "mean", usual=True)] for tap in features.taps]
+    offered = together(own, "auto")
+    assert [c.name for c in offered] == [
+        "small layer final",
+        "large layer final",
+        "small layer final and large layer final, concat",
+    ]
+    assert [c.usual for c in offered] == [False, False, True]
+    assert chosen(features, y, offered).candidate.backbones == ["small", "large"]
+    features, y = two_backbones([4, 0])
+    found = chosen(features, y, offered).candidate
+    assert found.backbones == ["small"]
+    assert found.features(features).shape == (900, 4)

@@ -110,11 +110,20 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Tap:
-    """One vector to take from a forward pass: where (layer) and how (pooling, normalization)."""
+    """One vector to take from a forward pass: where (layer) and how (pooling, normalization).
+
+    Of several backbones `backbone` names the one that is meant, as the user wrote it; of a single one it is empty.
+    """
 
     layer: Layer
     pooling: str = "mean"
     normalize: bool = False
+    backbone: str = ""
+
+    @property
+    def name(self) -> str:
+        """For tables: the layer, after its backbone where there are several."""
+        return f"{self.backbone} {self.layer}".strip()
 
 
 @dataclass(frozen=True)
@@ -229,8 +238,9 @@ class FeatureSpec:
 
     @classmethod
     def of(cls, backbone: Backbone, tap: Tap) -> FeatureSpec:
-        """The specification of what `backbone` yields at `tap`."""
-        return cls(canonical_json({"backbone": dict(backbone.identity), "tap": asdict(tap)}), backbone.dim)
+        """The specification of what `backbone` yields at `tap`, whatever name it goes by there."""
+        place = {name: value for name, value in asdict(tap).items() if name != "backbone"}
+        return cls(canonical_json({"backbone": dict(backbone.identity), "tap": place}), backbone.dim)
 
     @property
     def address(self) -> str:
@@ -276,6 +286,9 @@ class EmbedStats:
         Wall-clock time.
     truncated_columns : dict of str to int
         For each input column that lost text to a cut, wholly or partly, the number of rows in which it did.
+    backbones : dict of str to EmbedStats
+        Of several backbones what each did. Texts that ran, tokens and seconds are then sums; rows and distinct texts are
+        counted once, and a row counts as cut where any backbone cut it.
     """
 
     n_rows: int = 0
@@ -285,6 +298,7 @@ class EmbedStats:
     n_tokens: int = 0
     seconds: float = 0.0
     truncated_columns: dict[str, int] = field(default_factory=dict)
+    backbones: dict[str, EmbedStats] = field(default_factory=dict)
 
     def add(self, other: EmbedStats) -> None:
         """Add the counts of another window or call."""
@@ -292,3 +306,19 @@ class EmbedStats:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for column, n in other.truncated_columns.items():
             self.truncated_columns[column] = self.truncated_columns.get(column, 0) + n
+        for backbone, stats in other.backbones.items():
+            self.backbones.setdefault(backbone, EmbedStats()).add(stats)
+
+    @classmethod
+    def of_backbones(cls, backbones: Mapping[str, EmbedStats], n_truncated: int) -> EmbedStats:
+        """Sum what several backbones did on the same rows, of which `n_truncated` were cut by one or another."""
+        every = list(backbones.values())
+        return cls(
+            n_rows=every[0].n_rows,
+            n_texts=max(stats.n_texts for stats in every),
+            n_embedded=sum(stats.n_embedded for stats in every),
+            n_truncated=n_truncated,
+            n_tokens=sum(stats.n_tokens for stats in every),
+            seconds=sum(stats.seconds for stats in every),
+            backbones=dict(backbones),
+        )

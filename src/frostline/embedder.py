@@ -14,18 +14,23 @@ from sklearn.utils import Tags
 
 from frostline._progress import check_progress
 from frostline.backbones import check_pooling, resolve, resolve_layers, service_taps
+from frostline.backbones.written import Written, is_several, read_backbones
 from frostline.contracts import Backbone, BackboneSpec, EmbedStats, Layer, Recipe, Tap
 from frostline.errors import UserError, nearest
 from frostline.extraction import Extractor
-from frostline.features import Features, Forecast, PlainTexts
-from frostline.numerics.fusion import check_fusion, fuse
+from frostline.features import Features, Forecast, PlainTexts, one_width
+from frostline.joint import JointExtractor
+from frostline.numerics.fusion import check_fusion
 from frostline.store import Store
 from frostline.tables import conform, count_cuts, pick_columns, render_rows, to_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Rendered", "RowStream", "TextEmbedder", "read_input", "remember_columns"]
+__all__ = ["AnyExtractor", "Rendered", "RowStream", "TextEmbedder", "layers_of", "read_input", "remember_columns"]
+
+AnyExtractor = Extractor | JointExtractor | PlainTexts
+"""What turns rows' texts into features: one backbone, several, or none."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +52,13 @@ class Rendered:
         cut = self.table.take(rows)
         return count_cuts(cut, found.read[rows], template=self.template, number_format=self.number_format)
 
-    def through(self, extractor: Extractor | PlainTexts) -> Features:
+    def through(self, extractor: AnyExtractor) -> Features:
         """Embed the rows; cuts are counted by column."""
         features = extractor(self.texts)
         stats = replace(features.stats, truncated_columns=self.cut_columns(features))
         return replace(features, stats=stats, table=self.table)
 
-    def forecast(self, extractor: Extractor | PlainTexts) -> Forecast:
+    def forecast(self, extractor: AnyExtractor) -> Forecast:
         """Say what :meth:`through` would do."""
         forecast = extractor.forecast(self.texts)
         return replace(forecast, stats=replace(forecast.stats, truncated_columns=self.cut_columns(forecast)))
@@ -64,12 +69,12 @@ class RowStream:
 
     Parameters
     ----------
-    extractor : Extractor or PlainTexts
+    extractor : Extractor, JointExtractor or PlainTexts
     windows : iterable of Rendered
         Best of :data:`frostline.backbones.WINDOW_ROWS` rows each.
     """
 
-    def __init__(self, extractor: Extractor | PlainTexts, windows: Iterable[Rendered]) -> None:
+    def __init__(self, extractor: AnyExtractor, windows: Iterable[Rendered]) -> None:
         self._waiting: deque[Rendered] = deque()
         self._columns = EmbedStats()
         self._stream = extractor.stream(self._texts(windows))
@@ -95,10 +100,11 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    backbone : str, default="minilm"
+    backbone : str, mapping, or list of these, default="minilm"
         ``"minilm"``, a local model folder, a hub name ``"org/name"``, or an embeddings service ``"api:MODEL"``.
         ``"random:NAME"`` and ``"random:NAME#3"`` take an architecture with random weights of seed 0 and 3,
-        ``"vocabulary:NAME"`` its token embeddings alone.
+        ``"vocabulary:NAME"`` its token embeddings alone. Of several backbones each may have layers, pooling and window
+        of its own: ``["minilm::layers=4,5,final", {"backbone": "org/name", "pooling": "max", "max_length": 128}]``.
     layers : int, str or list, default="final"
         ``0`` = token embeddings; ``L`` in 1..n = residual stream after block L; ``"final"`` = after the final norm;
         negative counts from n; ``"all"`` = 0..n-1 and ``"final"``.
@@ -107,7 +113,7 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         prompt NAME, such as ``"recipe:passage"``; else ``"mean"``, ``"max"``, ``"first_token"``, ``"last_token"`` or
         ``"weighted_mean"``.
     fusion : {"concat", "mean", "max"}, default="concat"
-        How several layers become one vector.
+        How several layers, and several backbones, become one vector; mean and max need backbones of one width.
     template : str, default=None
         How a row becomes a string: ``"{title}: {text}"``, ``"json"``, or None = the text itself where there is one
         column and JSON with names where there are several.
@@ -130,8 +136,8 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     Attributes
     ----------
-    layers_ : list
-        The layers taken, explicit.
+    layers_ : list, or dict of str to list
+        The layers taken, explicit; of several backbones those of each.
     n_features_in_ : int
         Number of input columns.
     feature_names_in_ : ndarray of str
@@ -146,7 +152,7 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        backbone: str = "minilm",
+        backbone: Any = "minilm",
         *,
         layers: Any = "final",
         pooling: str = "recipe",
@@ -215,32 +221,53 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def fuse(self, features: Features) -> NDArray[np.float32]:
         """Join the layers of `features` into shape (n_samples, n_features)."""
         check_fusion(self.fusion)
-        return fuse(features.vectors, self.fusion)
+        return features.fused(features.taps, self.fusion)
 
     def render(self, X: Any) -> Rendered:
         """Turn rows into the strings that the backbone reads."""
         return read_input(self, X, self.template, self.number_format)
 
-    def extractor(self, taps: Sequence[Tap] | None = None) -> Extractor:
-        """The backbone, its taps and the store, ready to run; every parameter is checked here.
+    def written(self) -> list[Written]:
+        """Each backbone with its layers, pooling and window: its own, else those that hold for all."""
+        return [
+            replace(
+                one,
+                layers=self.layers if one.layers is None else one.layers,
+                pooling=self.pooling if one.pooling is None else one.pooling,
+                max_length=self.max_length if one.max_length is None else one.max_length,
+            )
+            for one in read_backbones(self.backbone)
+        ]
+
+    def extractor(self, taps: Sequence[Tap] | None = None) -> Extractor | JointExtractor:
+        """The backbones, their taps and the store, ready to run; every parameter is checked here.
 
         Parameters
         ----------
         taps : sequence of Tap, optional
-            Others than those of `layers` and `pooling`.
+            Others than those of `layers` and `pooling`; a backbone that none of them names is left out.
         """
         check_fusion(self.fusion)
         check_progress(self.progress)
-        backbone, own, prompt = self._taps()
-        return Extractor(
-            backbone,
-            own if taps is None else taps,
-            max_length=self.max_length,
-            overflow=self.overflow,
-            prompt=prompt,
-            store=None if self.store is None else Store(self.store),
-            progress=self.progress,
-        )
+        store = None if self.store is None else Store(self.store)
+        parts = []
+        for one in self.written():
+            backbone, own, prompt = self._taps(one)
+            if taps is not None:
+                own = [tap for tap in taps if tap.backbone in ("", one.name)]
+            if own:
+                parts.append(
+                    Extractor(
+                        backbone, own, max_length=one.max_length, overflow=self.overflow, prompt=prompt, store=store,
+                        progress=self.progress,
+                    )
+                )  # fmt: skip
+        if len(parts) == 1:
+            return parts[0]
+        joint = JointExtractor(parts)
+        if self.fusion != "concat":
+            one_width(joint.taps, [width for part in parts for width in part.widths], f"fusion {self.fusion!r}")
+        return joint
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Names such as ``layer3_17``; with mean or max fusion ``fused_17``.
@@ -249,32 +276,44 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         ----------
         input_features : ignored
         """
-        backbone, taps, _ = self._taps()
-        blocks = [f"layer{tap.layer}" for tap in taps] if self.fusion == "concat" else ["fused"]
-        return np.array([f"{block}_{i}" for block in blocks for i in range(backbone.dim)], dtype=object)
+        parts = self.extractor().parts
+        blocks = [(tap, part.backbone.dim) for part in parts for tap in part.taps]
+        named = [(f"{tap.backbone}_" * (len(parts) > 1) + f"layer{tap.layer}", dim) for tap, dim in blocks]
+        if self.fusion != "concat":
+            named = [("fused", blocks[0][1])]
+        return np.array([f"{name}_{i}" for name, dim in named for i in range(dim)], dtype=object)
 
     def _learn(self) -> None:
-        self.layers_: list[Layer] = [tap.layer for tap in self.extractor().taps]
+        self.layers_ = layers_of(self.extractor().taps)
 
-    def _taps(self) -> tuple[Backbone, list[Tap], str]:
-        """The backbone, what to take from it, and the prompt to put before every text."""
-        by_recipe, _, prompt_name = str(self.pooling).partition(":")
+    def _taps(self, one: Written) -> tuple[Backbone, list[Tap], str]:
+        """A backbone, what to take from it, and the prompt to put before every text."""
+        pooling, name = str(one.pooling), one.name if is_several(self.backbone) else ""
+        by_recipe, _, prompt_name = pooling.partition(":")
         if by_recipe != "recipe":
-            check_pooling(self.pooling)
-        backbone = resolve(BackboneSpec(self.backbone, self.precision, self.device, self.trust_remote_code))
-        layers = resolve_layers(self.layers, backbone.n_layers, f"backbone {self.backbone!r}")
+            check_pooling(pooling)
+        backbone = resolve(BackboneSpec(one.name, self.precision, self.device, self.trust_remote_code))
+        layers = resolve_layers(one.layers, backbone.n_layers, f"backbone {one.name!r}")
         if backbone.service is not None:
-            return backbone, service_taps(backbone, self.pooling, layers), ""
+            return backbone, [replace(tap, backbone=name) for tap in service_taps(backbone, pooling, layers)], ""
         if by_recipe != "recipe":
-            return backbone, [Tap(layer, self.pooling) for layer in layers], ""
+            return backbone, [Tap(layer, pooling, backbone=name) for layer in layers], ""
         recipe = backbone.recipe
-        taps = [Tap(layer, recipe.pooling, recipe.normalize) for layer in layers]
-        return backbone, taps, _prompt(recipe, prompt_name) if ":" in self.pooling else recipe.prompt
+        taps = [Tap(layer, recipe.pooling, recipe.normalize, name) for layer in layers]
+        return backbone, taps, _prompt(recipe, prompt_name) if ":" in pooling else recipe.prompt
 
     def __sklearn_tags__(self) -> Tags:
         tags = text_tags(super().__sklearn_tags__(), requires_fit=False)
         tags.transformer_tags.preserves_dtype = []  # vectors are float32, whatever the columns were
         return tags
+
+
+def layers_of(taps: Sequence[Tap]) -> list[Layer] | dict[str, list[Layer]]:
+    """The layers of taps; of several backbones those of each, by its name."""
+    names = dict.fromkeys(tap.backbone for tap in taps)
+    if len(names) <= 1:
+        return [tap.layer for tap in taps]
+    return {name: [tap.layer for tap in taps if tap.backbone == name] for name in names}
 
 
 def _prompt(recipe: Recipe, name: str) -> str:

@@ -93,7 +93,10 @@ class Extractor:
                 hint=nearest(str(overflow), OVERFLOWS) or None,
             )
         self.backbone = backbone
+        self.parts = (self,)  # as of several backbones
         self.taps = tuple(taps)
+        self.widths = (backbone.dim,) * len(self.taps)
+        self.depths = tuple(backbone.n_layers if tap.layer == "final" else int(tap.layer) for tap in self.taps)
         self.specs = [FeatureSpec.of(backbone, tap) for tap in self.taps]
         check_service_window(backbone, max_length, overflow)
         self._vector_bytes = backbone.dim * 4 + 16  # with its key
@@ -119,19 +122,21 @@ class Extractor:
         UserError
             A text without tokens, or with ``overflow="error"`` one that outgrows the window.
         """
-        vectors = np.empty((len(texts), len(self.taps), self.backbone.dim), dtype=np.float32)
+        columns = np.empty((len(texts), sum(self.widths)), dtype=np.float32)
         keys = np.empty((len(texts), 2), dtype=np.uint64)
         truncated, read = np.zeros(len(texts), dtype=bool), np.zeros((len(texts), 2), dtype=np.int64)
         windows = row_windows(len(texts))
         stream = self.stream((texts[rows] for rows in windows), total=len(texts))
         for rows, found in zip(windows, stream, strict=True):
-            vectors[rows], keys[rows], truncated[rows], read[rows] = (
-                found.vectors,
+            columns[rows], keys[rows], truncated[rows], read[rows] = (
+                found.columns,
                 found.keys,
                 found.truncated,
                 found.read,
             )
-        return Features(vectors, keys, truncated, read, texts, self.taps, stream.stats())
+        return Features(
+            columns, keys, truncated, read, texts, self.taps, self.widths, self.depths, stream.stats()
+        )  # fmt: skip
 
     def stream(self, windows: Iterable[Sequence[str]], total: int | None = None) -> ExtractionStream:
         """Embed windows of rows one after another, in memory that does not grow with their number.
@@ -308,8 +313,9 @@ class ExtractionStream:
                 done = EmbedStats(len(texts), n_texts, n_run, n_cut, n_tokens, seconds=now - began)
                 self._stats.add(done)
                 yield Features(
-                    vectors, window.row_keys, window.row_truncated, window.row_read, texts, extractor.taps, done
-                )
+                    vectors.reshape(len(texts), sum(extractor.widths)), window.row_keys, window.row_truncated,
+                    window.row_read, texts, extractor.taps, extractor.widths, extractor.depths, done,
+                )  # fmt: skip
                 began = time.perf_counter()
 
     def stats(self) -> EmbedStats:

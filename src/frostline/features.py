@@ -4,19 +4,39 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from frostline.contracts import EmbedStats, IntArray, KeyArray, Tap
+from frostline.errors import UserError
+from frostline.numerics.fusion import fuse
 from frostline.store import keys_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Features", "Forecast", "PlainTexts"]
+__all__ = ["Features", "Forecast", "PlainTexts", "one_width"]
+
+
+def one_width(taps: Sequence[Tap], widths: Sequence[int], needed_for: str) -> int:
+    """The width that all taps share.
+
+    Raises
+    ------
+    UserError
+        They have several: the backbones differ.
+    """
+    if len(set(widths)) > 1:
+        of = {tap.backbone: width for tap, width in zip(taps, widths, strict=True)}
+        raise UserError(
+            f"The backbones have vectors of different widths ({', '.join(f'{name}: {w}' for name, w in of.items())}), "
+            f"but {needed_for} needs one width.",
+            hint='use fusion="concat", which puts vectors of any width side by side',
+        )
+    return widths[0]
 
 
 @dataclass(frozen=True)
@@ -25,10 +45,10 @@ class Features:
 
     Attributes
     ----------
-    vectors : float32 array of shape (n, L, D)
-        One vector for each tap.
-    keys : uint64 array of shape (n, 2)
-        Digest of what the model read of each row: rows with equal keys are the same text to it.
+    columns : float32 array of shape (n, F)
+        The vectors of all taps side by side.
+    keys : uint64 array of shape (n, 2) or (n, 2 * number of backbones)
+        Digest of what each backbone read of each row: rows with equal keys are the same text to it.
     truncated : bool array of shape (n,)
         Rows that were cut.
     read : int array of shape (n, 2)
@@ -36,33 +56,57 @@ class Features:
     texts : sequence of n str
         The rows as they were rendered, without prompt.
     taps : tuple of L Tap
-        What `vectors` were taken at.
+        What `columns` were taken at.
+    widths : tuple of L int
+        Columns of each tap.
+    depths : tuple of L int
+        Blocks of its backbone that ran for each tap.
     stats : EmbedStats
     table : pa.Table or None
         The rows' columns, where they come from a table.
     """
 
-    vectors: NDArray[np.float32]
+    columns: NDArray[np.float32]
     keys: KeyArray
     truncated: NDArray[np.bool_]
     read: IntArray
     texts: Sequence[str]
     taps: tuple[Tap, ...]
+    widths: tuple[int, ...]
+    depths: tuple[int, ...]
     stats: EmbedStats
     table: pa.Table | None = None
 
-    def at(self, taps: Sequence[Tap]) -> NDArray[np.float32]:
-        """Vectors of some of the taps, shape (n, len(taps), D); without a copy where these are all of them."""
-        if tuple(taps) == self.taps:
-            return self.vectors
-        return self.vectors[:, [self.taps.index(tap) for tap in taps]]
+    @property
+    def vectors(self) -> NDArray[np.float32]:
+        """One vector for each tap, shape (n, L, D), without a copy.
+
+        Raises
+        ------
+        UserError
+            The backbones differ in width.
+        """
+        width = one_width(self.taps, self.widths, "layers kept apart") if self.taps else 0
+        return self.columns.reshape(len(self.columns), len(self.taps), width)
+
+    def fused(self, taps: Sequence[Tap], how: str) -> NDArray[np.float32]:
+        """One vector of each row from some of the taps, shape (n, F); all of them side by side are not copied."""
+        places = [self.taps.index(tap) for tap in taps]
+        chosen = self.columns
+        if tuple(taps) != self.taps:
+            ends = np.cumsum(self.widths)
+            chosen = np.concatenate([self.columns[:, ends[i] - self.widths[i] : ends[i]] for i in places], axis=1)
+        if how == "concat":
+            return chosen
+        width = one_width(taps, [self.widths[i] for i in places], f"fusion {how!r}")
+        return fuse(chosen.reshape(len(chosen), len(taps), width), how)
 
     def take(self, rows: NDArray[np.intp]) -> Features:
         """Features of some of the rows; `stats` still describes the whole job."""
         texts = [self.texts[row] for row in rows]
         return replace(
             self,
-            vectors=self.vectors[rows],
+            columns=self.columns[rows],
             keys=self.keys[rows],
             truncated=self.truncated[rows],
             read=self.read[rows],
@@ -87,6 +131,8 @@ class Forecast:
         Requests to the service; None where the backbone runs here.
     n_billed : int
         Estimated tokens of those requests. Nothing is timed then: `seconds` is 0.
+    backbones : dict of str to Forecast
+        Of several backbones what each would do; the other fields are sums.
     """
 
     stats: EmbedStats
@@ -95,6 +141,7 @@ class Forecast:
     read: IntArray
     n_requests: int | None = None
     n_billed: int = 0
+    backbones: dict[str, Forecast] = field(default_factory=dict)
 
 
 class PlainTexts:
@@ -103,7 +150,7 @@ class PlainTexts:
     taps: tuple[Tap, ...] = ()
 
     def __call__(self, texts: Sequence[str]) -> Features:
-        """Features without vectors: shape (n, 0, 0); keys are those of the texts."""
+        """Features without vectors: shape (n, 0); keys are those of the texts."""
         stream = self.stream([texts])
         features = next(iter(stream))
         return replace(features, stats=stream.stats())
@@ -135,8 +182,8 @@ class _PlainStream:
             self._seen.update(key.tobytes() for key in keys)
             stats = EmbedStats(n_rows=n, seconds=time.perf_counter() - began)
             self._stats.add(stats)
-            vectors = np.empty((n, 0, 0), dtype=np.float32)
-            yield Features(vectors, keys, np.zeros(n, dtype=bool), np.zeros((n, 2), np.int64), texts, (), stats)
+            columns, cut = np.empty((n, 0), dtype=np.float32), np.zeros(n, dtype=bool)
+            yield Features(columns, keys, cut, np.zeros((n, 2), np.int64), texts, (), (), (), stats)
 
     def stats(self) -> EmbedStats:
         """What was done so far."""

@@ -16,14 +16,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from frostline.backbones import resolve_layers
-from frostline.contracts import FloatArray, Layer, Tap
+from frostline.candidates import Candidate
+from frostline.contracts import FloatArray
 from frostline.features import Features
 from frostline.heads import (
     LinearClassifier,
@@ -35,18 +35,11 @@ from frostline.heads import (
     reads_layers,
     tuning_folds,
 )
-from frostline.numerics.fusion import fuse
 from frostline.numerics.metrics import mean_and_error
 from frostline.reports.model import CandidateScore
 from frostline.splits import holdout
 
-__all__ = [
-    "Candidate", "Selection", "Trial", "attempt", "candidates", "compared_rows", "ladder", "recommend", "row_hits",
-    "row_losses", "select", "union",
-]  # fmt: skip
-
-LADDER = 7
-"""Depths that `auto` looks at, evenly spaced, so that a model of 80 layers costs no more than one of 6."""
+__all__ = ["Selection", "Trial", "attempt", "compared_rows", "recommend", "row_hits", "row_losses", "select"]
 
 SELECTION_ROWS = 20_000
 """Rows that candidates are compared on; the winner is trained on all."""
@@ -69,47 +62,6 @@ wider than this is no tie but too few rows to tell."""
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """One way to read the backbone.
-
-    Attributes
-    ----------
-    taps : tuple of Tap
-        Layers, with their pooling.
-    fusion : str
-    pooling : str
-        As a user would write it.
-    usual : bool
-        Whether this is what to take where the rows cannot tell.
-    """
-
-    taps: tuple[Tap, ...]
-    fusion: str
-    pooling: str
-    usual: bool = field(default=False, compare=False)
-
-    @property
-    def layers(self) -> list[Layer]:
-        """The layers alone."""
-        return [tap.layer for tap in self.taps]
-
-    @property
-    def name(self) -> str:
-        """For tables: ``layers 4+5+final, concat``."""
-        layers = "+".join(str(layer) for layer in self.layers)
-        return f"layer {layers}" if len(self.taps) == 1 else f"layers {layers}, {self.fusion}"
-
-    def cost(self, n_layers: int, dim: int) -> tuple[int, int]:
-        """Blocks that run, and width of the fused vector: compared in this order."""
-        deepest = max(n_layers if layer == "final" else int(layer) for layer in self.layers)
-        return deepest, dim * (len(self.taps) if self.fusion == "concat" else 1)
-
-    def features(self, features: Features) -> NDArray[np.float32]:
-        """The fused vectors of rows, shape (n, F)."""
-        return fuse(features.at(self.taps), self.fusion)
-
-
-@dataclass(frozen=True)
 class Selection:
     """What was chosen, and everything that was compared.
 
@@ -127,48 +79,6 @@ class Selection:
     table: list[CandidateScore]
 
 
-def candidates(n_layers: int, taps: Sequence[Tap], layers: Any, pooling: str, fusion: str) -> list[Candidate]:
-    """List the ways to read a backbone that the user has left open.
-
-    Parameters
-    ----------
-    n_layers : int
-        Blocks of the backbone.
-    taps : sequence of Tap
-        What an embedder with these settings reads; their pooling is taken over.
-    layers, pooling, fusion
-        As the user wrote them; ``"auto"`` leaves the choice open.
-
-    Returns
-    -------
-    list of Candidate
-        Single layers of a ladder of depths, its upper three, and all of it; with ``fusion="auto"`` side by side, and
-        all of it as a mean.
-    """
-    written = "recipe" if pooling == "auto" else pooling
-    first = taps[0]
-    groups: list[Sequence[Layer]] = [[tap.layer for tap in taps]]
-    if layers == "auto":
-        depths = resolve_layers(ladder(n_layers), n_layers)
-        groups = [[layer] for layer in depths]
-        groups += [part for part in (depths[-3:], depths) if len(part) > 1]
-        groups = [list(part) for part in dict.fromkeys(map(tuple, groups))]
-    found = []
-    for i, group in enumerate(groups):
-        own = tuple(replace(first, layer=layer) for layer in group)
-        whole = i == len(groups) - 1 and len(group) > 1
-        fusions = [fusion] if fusion != "auto" else ["concat", "mean"] if whole else ["concat"]
-        is_usual = len(group) == min(3, len(groups[-1]))
-        found += [Candidate(own, how, written, usual=is_usual and how == fusions[0]) for how in fusions]
-    return found
-
-
-def union(found: Sequence[Candidate]) -> list[Tap]:
-    """Everything that one pass must read for all candidates, shallow layers first."""
-    taps = dict.fromkeys(tap for candidate in found for tap in candidate.taps)
-    return sorted(taps, key=lambda tap: np.inf if tap.layer == "final" else float(tap.layer))
-
-
 def select(
     found: Sequence[Candidate],
     features: Features,
@@ -177,7 +87,6 @@ def select(
     *,
     task: str,
     head: Any,
-    n_layers: int,
     seed: int,
 ) -> Selection:
     """Compare candidates by cross-validation and train a head on the one that wins.
@@ -197,15 +106,13 @@ def select(
     task : {"classification", "regression"}
     head : str or estimator
         What is trained on the winner.
-    n_layers : int
-        Blocks of the backbone, for the cost.
     seed : int
 
     Returns
     -------
     Selection
     """
-    ordered = sorted(found, key=lambda c: c.cost(n_layers, features.vectors.shape[2]))
+    ordered = sorted(found, key=lambda c: c.cost(features))
     usual = next((candidate for candidate in ordered if candidate.usual), ordered[-1])
     if len(ordered) == 1 or len(y) < FEW_ROWS:
         return Selection(usual, _fit(usual, features, y, groups, task, head, seed), [])
@@ -245,7 +152,7 @@ def compared_rows(
         Class numbers without gaps, or numbers.
     """
     rows = np.arange(len(y))
-    if (n_rows := _n_rows(found, features.vectors.shape[2], y, task)) < len(y):
+    if (n_rows := _n_rows(found, features, y, task)) < len(y):
         rows = holdout(y, groups, n_rows / len(y), seed, task == "classification")[1]
         features, y = features.take(rows), y[rows]
     if task == "classification":  # a rare class may have no row in a sample, and heads expect classes without gaps
@@ -284,9 +191,9 @@ def recommend(trials: Sequence[Trial]) -> tuple[Trial, Trial]:
     return next(trial for trial in trials if ties(trial)), best
 
 
-def _n_rows(found: Sequence[Candidate], dim: int, y: NDArray[Any], task: str) -> int:
+def _n_rows(found: Sequence[Candidate], features: Features, y: NDArray[Any], task: str) -> int:
     """How many rows the candidates can be compared on."""
-    width = sum(candidate.cost(0, dim)[1] for candidate in found)
+    width = sum(candidate.width(features) for candidate in found)
     n_classes = int(y.max()) + 1 if task == "classification" else 2
     n_folds = len(tuning_folds([(y, y)] * 5, n_classes))
     regressions = n_folds * (1 if n_classes == 2 else n_classes)
@@ -328,7 +235,7 @@ class Trial:
         (score, std), (behind, behind_std) = mean_and_error(self.hits), self.behind(best)
         return CandidateScore(
             self.candidate.name,
-            str(self.candidate.layers[0]) if len(self.candidate.taps) == 1 else None,
+            self.candidate.taps[0].name if len(self.candidate.taps) == 1 else None,
             score=score,
             std=std,
             loss=float(self.losses.mean()),
@@ -367,7 +274,7 @@ def attempt(
         rows, predicted = made.tune(X, y, list(groups)) or (np.empty(0, dtype=np.intp), np.empty((0, 1)))
     else:
         if isinstance(made, LinearRegressor) or reads_layers(made):  # their fit holds rows out on the way
-            fit_head(made, X, y, groups, n_layers=len(candidate.taps))
+            fit_head(made, X, y, groups, layers=candidate.layout(features))
         rows, predicted = held_out(made, X, y, groups, task, seed)
     losses, hits = row_losses(task, predicted, y[rows]), row_hits(task, predicted, y[rows])
     return Trial(candidate, str(head), rows, losses, hits, time.perf_counter() - began)
@@ -383,7 +290,7 @@ def _fit(
     seed: int,
 ) -> Any:
     made = make_head(head, task, seed)
-    return fit_head(made, candidate.features(features), y, groups, n_layers=len(candidate.taps))
+    return fit_head(made, candidate.features(features), y, groups, layers=candidate.layout(features))
 
 
 def row_losses(task: str, predicted: FloatArray, y: NDArray[Any]) -> FloatArray:
@@ -405,9 +312,3 @@ def row_hits(task: str, predicted: FloatArray, y: NDArray[Any]) -> FloatArray:
     if task == "multilabel":
         return np.asarray(((predicted >= 0.5) == y).all(axis=1), dtype=np.float64)
     return 1 - row_losses(task, predicted, y)
-
-
-def ladder(n_layers: int) -> list[Layer]:
-    """Depths that are looked at, embeddings and final layer among them."""
-    depths = np.unique(np.round(np.linspace(0, n_layers, min(LADDER, n_layers + 1))).astype(int))
-    return ["final" if depth == n_layers else int(depth) for depth in depths]

@@ -105,8 +105,8 @@ def test_set_params_then_refit_uses_the_new_backbone(folder, tmp_path, store_pat
     clf.set_params(embedder__backbone=other).fit(texts, y)
     assert np.abs(before - clf.embed(texts)).max() > 0.1
     assert (
-        clf.backbone_["weights"]
-        != TextClassifier(embedder=TextEmbedder(folder, store=None)).fit(texts, y).backbone_["weights"]
+        clf.backbones_[0]["weights"]
+        != TextClassifier(embedder=TextEmbedder(folder, store=None)).fit(texts, y).backbones_[0]["weights"]
     )
 
 

@@ -192,9 +192,9 @@ def test_the_estimator_tells_the_number_of_layers():
     head = make_head("cooccurrence", "classification", 4)
     assert head.seed == 4
     head.set_params(compressed=4, hidden=(8,), sigma=0.1, epochs=1)
-    assert fit_head(head, X, y, None, n_layers=3).parameters_["compress.weight"].shape == (4, 3, 6)
+    assert fit_head(head, X, y, None, layers=[[6, 6, 6]]).parameters_["compress.weight"].shape == (4, 3, 6)
     given = CooccurrenceClassifier(n_layers=2, compressed=4, hidden=(8,), sigma=0.1, epochs=1)
-    assert fit_head(given, X, y, None, n_layers=3).n_layers == 2
+    assert fit_head(given, X, y, None, layers=[[6, 6, 6]]).n_layers == 2
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated, Any
 
 import typer
@@ -25,7 +26,7 @@ def embed(
     columns: o.Columns = None,
     id: o.Id = None,
     number_format: o.NumberFormat = "plain",
-    backbone: o.Backbone = "minilm",
+    backbone: o.Backbones = None,
     layers: o.Layers = None,
     pooling: o.Pooling = None,
     fusion: o.Fusion = None,
@@ -46,7 +47,7 @@ def embed(
     job: dict[str, Any] = {
         "inputs": frostline.InputOptions(text, template, o.split(columns), id, number_format),
         "embedding": frostline.EmbedOptions(
-            backbone, list(o.split(layers)) or None, pooling, fusion, max_length, overflow, precision, device,
+            o.backbone_of(backbone), list(o.split(layers)) or None, pooling, fusion, max_length, overflow, precision, device,
             o.store_of(store, no_store), not quiet, trust_remote_code,
         ),
     }  # fmt: skip
@@ -58,4 +59,4 @@ def embed(
     stats, dim = frostline.embed_table(data, out=out, per_layer=per_layer, **job)
     if not quiet:
         typer.echo(f"{stats.n_rows} vectors of width {dim} in {out} ({stats.n_embedded} embedded, {o.cuts(stats)} cut)")
-    o.emit({**vars(stats), "dim": dim, "out": out}, as_json=json)
+    o.emit({**dataclasses.asdict(stats), "dim": dim, "out": out}, as_json=json)

@@ -67,7 +67,7 @@ def fit(
     columns: o.Columns = None,
     id: o.Id = None,
     number_format: o.NumberFormat = "plain",
-    backbone: o.Backbone = "minilm",
+    backbone: o.Backbones = None,
     layers: o.Layers = None,
     pooling: o.Pooling = None,
     fusion: o.Fusion = None,
@@ -94,7 +94,7 @@ def fit(
         ),
         "inputs": frostline.InputOptions(text, template, o.split(columns), id, number_format),
         "embedding": frostline.EmbedOptions(
-            backbone, list(o.split(layers)) or None, pooling, fusion, max_length, overflow, precision, device,
+            o.backbone_of(backbone), list(o.split(layers)) or None, pooling, fusion, max_length, overflow, precision, device,
             o.store_of(store, no_store), not quiet, trust_remote_code,
         ),
     }  # fmt: skip

@@ -13,6 +13,7 @@ import frostline
 
 __all__ = [
     "Backbone",
+    "Backbones",
     "Columns",
     "Device",
     "DryRun",
@@ -34,6 +35,7 @@ __all__ = [
     "Time",
     "TrustRemoteCode",
     "Unlabeled",
+    "backbone_of",
     "check_precision",
     "check_price",
     "class_weight_of",
@@ -57,10 +59,15 @@ Id = Annotated[str | None, typer.Option("--id", metavar="C", help="Column of row
 NumberFormat = Annotated[
     str, typer.Option("--number-format", metavar="F", help="plain, rounded(k), scientific or digits.")
 ]
-Backbone = Annotated[
-    str,
+_BACKBONE = "minilm, a model folder, org/name, api:MODEL[@URL]; random:M, vocabulary:M."
+Backbone = Annotated[str, typer.Option("--backbone", metavar="M", help=_BACKBONE)]
+Backbones = Annotated[
+    list[str] | None,
     typer.Option(
-        "--backbone", metavar="M", help="minilm, a model folder, org/name, api:MODEL[@URL]; random:M, vocabulary:M."
+        "--backbone",
+        metavar="M",
+        help=f"{_BACKBONE} Repeat for several, each perhaps as M::layers=4,5,final::pooling=mean::max_length=128. "
+        "[default: minilm]",
     ),
 ]
 Layers = Annotated[
@@ -114,6 +121,12 @@ Price = Annotated[
 def split(values: Sequence[str] | None) -> tuple[str, ...]:
     """Values of an option that may be repeated, comma-separated, or both."""
     return tuple(part.strip() for value in values or () for part in value.split(",") if part.strip())
+
+
+def backbone_of(backbones: Sequence[str] | None) -> str | list[str]:
+    """The library's `backbone` argument: a name, or a list where several are given."""
+    given = list(backbones or ["minilm"])
+    return given[0] if len(given) == 1 else given
 
 
 def store_of(store: str | None, no_store: bool) -> str | None:
@@ -182,32 +195,49 @@ def show_forecast(forecast: Any, *, price: float | None = None, as_json: bool) -
             f"--price-per-million-tokens {price:g}: allowed is a price of 0 or more, and only for a service (--backbone api:M)."
         )
     cost = None if price is None else round(forecast.n_billed * price / 1e6, 6)
-    about = (
-        f"{stats.seconds:.0f} s"
-        if not remote
-        else f"{forecast.n_requests} requests, {forecast.n_billed} tokens (estimated)"
+    lines = [
+        f"{stats.n_rows} rows, {stats.n_texts} distinct texts, {stats.n_tokens} tokens; {cuts(stats)} are too long.",
+        f"{stats.n_embedded} texts are not in the store: {_work(forecast)}.",
+        *(
+            f"  {name}: {own.stats.n_embedded} texts, {own.stats.n_tokens} tokens, {own.stats.n_truncated} rows too long, "
+            f"{_work(own)}"
+            for name, own in forecast.backbones.items()
+        ),
+    ]
+    if cost is not None:
+        lines.append(f"Estimated cost at {price:g} per million tokens: {cost:g}.")
+    typer.echo("\n".join(lines))
+    own = {name: _counts(one) for name, one in forecast.backbones.items()}
+    emit({"dry_run": True, **_counts(forecast), "cost": cost, "backbones": own}, as_json=as_json)
+
+
+def _work(forecast: Any) -> str:
+    """What a run would take, in words."""
+    parts = (
+        []
+        if forecast.n_requests is None
+        else [f"{forecast.n_requests} requests, {forecast.n_billed} tokens (estimated)"]
     )
-    typer.echo(
-        f"{stats.n_rows} rows, {stats.n_texts} distinct texts, {stats.n_tokens} tokens; {cuts(stats)} are too long.\n"
-        f"{stats.n_embedded} texts are not in the store: about {about} and {forecast.bytes / 1e6:.1f} MB."
-        + ("" if cost is None else f"\nEstimated cost at {price:g} per million tokens: {cost:g}.")
-    )
-    emit(
-        {
-            "dry_run": True,
-            "n_rows": stats.n_rows,
-            "n_texts": stats.n_texts,
-            "n_to_embed": stats.n_embedded,
-            "n_truncated": stats.n_truncated,
-            "truncated_columns": stats.truncated_columns,
-            "n_tokens": stats.n_tokens,
-            "seconds": None if remote else round(stats.seconds, 3),
-            "bytes": forecast.bytes,
-            "n_requests": forecast.n_requests,
-            "cost": cost,
-        },
-        as_json=as_json,
-    )
+    if forecast.n_requests is None or forecast.stats.seconds:
+        parts.append(f"{forecast.stats.seconds:.0f} s")
+    return f"about {' and '.join(parts)} and {forecast.bytes / 1e6:.1f} MB"
+
+
+def _counts(forecast: Any) -> dict[str, Any]:
+    """What a run would take, as JSON; `seconds` are those of backbones that run here, None where none does."""
+    stats = forecast.stats
+    seconds = None if forecast.n_requests is not None and not stats.seconds else round(stats.seconds, 3)
+    return {
+        "n_rows": stats.n_rows,
+        "n_texts": stats.n_texts,
+        "n_to_embed": stats.n_embedded,
+        "n_truncated": stats.n_truncated,
+        "truncated_columns": stats.truncated_columns,
+        "n_tokens": stats.n_tokens,
+        "seconds": seconds,
+        "bytes": forecast.bytes,
+        "n_requests": forecast.n_requests,
+    }
 
 
 def check_precision(precision: str) -> None:

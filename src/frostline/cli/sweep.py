@@ -40,7 +40,7 @@ def sweep(
     columns: o.Columns = None,
     id: o.Id = None,
     number_format: o.NumberFormat = "plain",
-    backbone: o.Backbone = "minilm",
+    backbone: o.Backbones = None,
     layers: o.Layers = None,
     max_length: o.MaxLength = None,
     overflow: o.Overflow = "truncate",
@@ -63,7 +63,7 @@ def sweep(
         options=frostline.FitOptions(target, task=task, group=group, seed=seed),
         inputs=frostline.InputOptions(text, template, o.split(columns), id, number_format),
         embedding=frostline.EmbedOptions(
-            backbone, list(o.split(layers)) or None, None, None, max_length, overflow, precision, device,
+            o.backbone_of(backbone), list(o.split(layers)) or None, None, None, max_length, overflow, precision, device,
             o.store_of(store, no_store), not quiet, trust_remote_code,
         ),
     )  # fmt: skip

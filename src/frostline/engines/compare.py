@@ -14,6 +14,8 @@ from sklearn.base import clone
 
 from frostline._energy import EnergyMeter
 from frostline.backbones import resolve_layers
+from frostline.backbones.written import Written, read_backbones
+from frostline.candidates import Candidate, joint, ladder, union
 from frostline.contracts import FUSIONS
 from frostline.embedder import TextEmbedder
 from frostline.engines.data import group_rows, read_rows
@@ -24,7 +26,7 @@ from frostline.features import Features
 from frostline.heads import make_head
 from frostline.numerics.fusion import check_fusion
 from frostline.reports.sweep import SweepReport, SweepRow
-from frostline.selection import Candidate, Trial, attempt, compared_rows, ladder, recommend, union
+from frostline.selection import Trial, attempt, compared_rows, recommend
 from frostline.tables import check_output, replacing
 
 __all__ = ["sweep"]
@@ -48,8 +50,8 @@ def sweep(
 ) -> SweepReport:
     """Compare layers, poolings, fusions and heads on the training rows.
 
-    Each layer is tried alone and all of them together by each fusion, for each pooling. The backbone reads every text
-    once, or never where the store has it.
+    Each layer is tried alone and all of them together by each fusion, for each pooling; of several backbones each in
+    turn, then all of them side by side. A backbone reads every text once, or never where the store has it.
 
     Parameters
     ----------
@@ -89,7 +91,7 @@ def sweep(
     for head in heads:
         make_head(head, rows.task, options.seed)
     embedder = build_embedder(replace(embedding, layers="final", pooling="recipe", fusion="concat"), inputs)
-    found, n_layers = _readings(embedder, embedding.layers, poolings, fusions)
+    found = _readings(embedder, embedding.layers, poolings, fusions)
     rendered = embedder.render(rows.table)
     groups = group_rows(rows, rendered.texts)
     y = np.unique(rows.y, return_inverse=True)[1] if rows.task == "classification" else rows.y.astype(np.float64)
@@ -97,9 +99,9 @@ def sweep(
         features = rendered.through(embedder.extractor(union(found)))
     began = time.perf_counter()
     trials = _run(found, features, y, groups, rows.task, heads, exhaustive, options.seed)
-    trials.sort(key=lambda t: (t.candidate.cost(n_layers, features.vectors.shape[2]), heads.index(t.name)))
+    trials.sort(key=lambda t: (t.candidate.cost(features), heads.index(t.name)))
     chosen, best = recommend(trials)
-    table = [_row(t, chosen, best, features, n_layers) for t in trials]
+    table = [_row(t, chosen, best, features) for t in trials]
     report = SweepReport(
         task=rows.task,
         title=rows.title,
@@ -119,29 +121,46 @@ def sweep(
     return report
 
 
-def _readings(
-    embedder: TextEmbedder, layers: Any, poolings: Sequence[str], fusions: Sequence[str]
-) -> tuple[list[Candidate], int]:
-    """Every way to read the backbone, and the number of its blocks."""
+def _readings(embedder: TextEmbedder, layers: Any, poolings: Sequence[str], fusions: Sequence[str]) -> list[Candidate]:
+    """Every way to read the backbones: each in its own ways, then all of them, side by side and with all their layers."""
     for fusion in fusions:
         check_fusion(fusion)
     found: list[Candidate] = []
-    n_layers = 0
     for pooling in poolings:
         own = clone(embedder).set_params(pooling=pooling)
-        extractor = own.extractor()
-        n_layers, tap = extractor.backbone.n_layers, extractor.taps[0]
-        if extractor.prompt and len(poolings) > 1:
-            raise UserError(
-                f"The recipe of {embedder.backbone!r} puts a prompt before every text, other poolings do not, so one pass "
-                "cannot serve them all.",
-                hint="sweep one pooling at a time",
-            )
-        names = ladder(n_layers) if layers is None else layers
-        taps = tuple(replace(tap, layer=layer) for layer in resolve_layers(names, n_layers, embedder.backbone))
-        found += [Candidate((single,), "concat", pooling) for single in taps]
-        found += [Candidate(taps, fusion, pooling) for fusion in fusions if len(taps) > 1]
-    return found, n_layers
+        whole = []
+        for one, part in zip(own.written(), own.extractor().parts, strict=True):
+            if part.prompt and len(poolings) > 1:
+                raise UserError(
+                    f"The recipe of {one.name!r} puts a prompt before every text, other poolings do not, so one pass "
+                    "cannot serve them all.",
+                    hint="sweep one pooling at a time",
+                )
+            taps = part.taps
+            if not _says_layers(embedder, one.name):
+                names = ladder(part.backbone.n_layers) if layers is None else layers
+                explicit = resolve_layers(names, part.backbone.n_layers, one.name)
+                taps = tuple(replace(taps[0], layer=layer) for layer in explicit)
+            written = str(one.pooling)
+            found += [Candidate((single,), "concat", written) for single in taps]
+            found += [Candidate(taps, fusion, written) for fusion in fusions if len(taps) > 1]
+            whole.append(Candidate(taps, "concat", written))
+        found += [joint(whole, "concat")] if len(whole) > 1 else []
+    return list(dict.fromkeys(found))
+
+
+def _says_layers(embedder: TextEmbedder, backbone: str) -> bool:
+    return any(one.name == backbone and one.layers is not None for one in read_backbones(embedder.backbone))
+
+
+def _spelled(candidate: Candidate) -> list[str]:
+    """Each backbone with its layers and pooling, as the command line takes it."""
+    poolings = candidate.pooling.split("+")
+    poolings *= len(candidate.backbones) if len(poolings) == 1 else 1
+    return [
+        str(Written(name, [tap.layer for tap in candidate.taps if tap.backbone == name], pooling))
+        for name, pooling in zip(candidate.backbones, poolings, strict=True)
+    ]
 
 
 def _run(
@@ -170,15 +189,17 @@ def _run(
     return trials + [tried(candidate, head) for head in heads[1:] for candidate in finalists]
 
 
-def _row(trial: Trial, chosen: Trial, best: Trial, features: Features, n_layers: int) -> SweepRow:
-    score, (blocks, width) = trial.score(chosen, best), trial.candidate.cost(n_layers, features.vectors.shape[2])
+def _row(trial: Trial, chosen: Trial, best: Trial, features: Features) -> SweepRow:
+    score, candidate = trial.score(chosen, best), trial.candidate
+    blocks = candidate.blocks(features)
     return SweepRow(
-        layers=[str(layer) for layer in trial.candidate.layers],
-        pooling=trial.candidate.pooling,
-        fusion=trial.candidate.fusion if len(trial.candidate.taps) > 1 else "",
+        layers=[str(layer) for layer in candidate.layers],
+        pooling=candidate.pooling,
+        fusion=candidate.fusion if len(candidate.taps) > 1 else "",
         head=trial.name,
-        blocks=blocks,
-        width=width,
+        blocks=sum(n for n, _ in blocks.values()),
+        width=candidate.width(features),
+        backbones=_spelled(candidate) if any(candidate.backbones) else [],
         chosen=trial is chosen,
         **{name: value for name, value in asdict(score).items() if name not in ("name", "layer", "note")},
     )

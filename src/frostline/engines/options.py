@@ -56,7 +56,7 @@ class EmbedOptions:
         As for :class:`frostline.TextEmbedder`, with its defaults.
     """
 
-    backbone: str = "minilm"
+    backbone: Any = "minilm"
     layers: Any = None
     pooling: str | None = None
     fusion: str | None = None

@@ -156,10 +156,10 @@ def layer_scores(task: str, features: Features, y: NDArray[Any], groups: NDArray
     """Score each tap alone by cross-validation of a linear head on training rows: accuracy or R2."""
     found = []
     codes = np.unique(y, return_inverse=True)[1] if task == "classification" else y.astype(np.float64)
-    for i, tap in enumerate(features.taps):
+    for tap in features.taps:
         head = make_head("linear", task, seed)
-        fit_head(head, features.vectors[:, i], codes, groups)
-        found.append(LayerScore(str(tap.layer), *_cv_score(head, task, codes, groups)))
+        fit_head(head, features.fused([tap], "concat"), codes, groups)
+        found.append(LayerScore(tap.name, *_cv_score(head, task, codes, groups)))
     return found
 
 

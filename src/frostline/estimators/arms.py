@@ -13,15 +13,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from frostline.baselines import SMALL_TABLE, RawColumns, boosting
+from frostline.candidates import Candidate
 from frostline.contracts import FloatArray
-from frostline.embedder import TextEmbedder
 from frostline.errors import UserError
 from frostline.estimators.joining import BOTH, join
-from frostline.extraction import Extractor
 from frostline.features import Features
 from frostline.heads import (
     ColumnsRegressor,
@@ -35,9 +33,9 @@ from frostline.heads import (
     held_out,
 )
 from frostline.reports.model import CandidateScore
-from frostline.selection import Candidate, candidates, select
+from frostline.selection import select
 
-__all__ = ["Arm", "Fitted", "candidates_of", "learn", "needs_backbone", "own_thread", "whole_embedder"]
+__all__ = ["Arm", "Fitted", "learn", "needs_backbone", "own_thread"]
 
 KERNEL_ROWS = 10_000
 """With more rows no kernel is tried beside ridge and trees: it would take minutes, and trees do as well."""
@@ -118,24 +116,6 @@ def needs_backbone(features: str) -> bool:
     return features not in ("tfidf", "raw")
 
 
-def whole_embedder(embedder: TextEmbedder) -> TextEmbedder:
-    """The embedder with its defaults where a choice is left open by ``"auto"``."""
-    defaults = {"layers": "final", "pooling": "recipe", "fusion": "concat"}
-    is_open = {name: value for name, value in defaults.items() if getattr(embedder, name) == "auto"}
-    fixed: TextEmbedder = clone(embedder).set_params(**is_open)
-    for name in ("n_features_in_", "feature_names_in_", "input_types_"):
-        if hasattr(embedder, name):
-            setattr(fixed, name, getattr(embedder, name))
-    return fixed
-
-
-def candidates_of(embedder: TextEmbedder, extractor: Extractor, *, several_layers: bool) -> list[Candidate]:
-    """What may be chosen where `embedder` leaves layers, pooling or fusion open."""
-    found = candidates(extractor.backbone.n_layers, extractor.taps, embedder.layers, embedder.pooling, embedder.fusion)
-    side_by_side = [c for c in found if len(c.taps) > 1 and c.fusion == "concat"]
-    return side_by_side if several_layers and side_by_side else found
-
-
 def learn(
     task: str,
     found: Sequence[Candidate],
@@ -145,7 +125,6 @@ def learn(
     *,
     kinds: str,
     head: Any,
-    n_layers: int,
     seed: int,
     class_weight: NDArray[np.float64] | None = None,
 ) -> Fitted:
@@ -163,7 +142,7 @@ def learn(
     kinds : {"embedding", "tfidf", "raw", "both", "auto"}
     head : str or estimator
         Trained under the class weights already, where there are any.
-    n_layers, seed : int
+    seed : int
     class_weight : array of shape (n_classes,), optional
         How much rows of each class count in training. Probabilities are led back to the classes' true frequencies.
 
@@ -177,7 +156,7 @@ def learn(
     weights = {} if class_weight is None else {"class_weight": dict(enumerate(class_weight.tolist()))}
     for kind in _kinds_of(kinds, task, 0 if features.table is None else features.table.num_columns):
         if kind == "embedding":
-            chosen = select(found, features, y, groups, task=task, head=head, n_layers=n_layers, seed=seed)
+            chosen = select(found, features, y, groups, task=task, head=head, seed=seed)
             arms.append(Arm(kind, chosen.head, chosen.candidate))
             table = chosen.table
             if _is_smooth(task, y) and kinds != "embedding" and head == "auto":

@@ -10,20 +10,20 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from frostline.candidates import Candidate, union
 from frostline.contracts import Layer
-from frostline.embedder import Rendered, TextEmbedder, remember_columns, text_tags
+from frostline.embedder import AnyExtractor, Rendered, TextEmbedder, layers_of, remember_columns, text_tags
 from frostline.errors import UserError, nearest
-from frostline.estimators.arms import Arm, Fitted, candidates_of, learn, needs_backbone, whole_embedder
+from frostline.estimators.arms import Arm, Fitted, learn, needs_backbone
 from frostline.estimators.drift import check_backbone, describe_backbone
 from frostline.estimators.kept import TrainingRows
 from frostline.estimators.labeled import labeled_rows, missing_rows, take
 from frostline.estimators.occlusion import Occlusion, occlude
+from frostline.estimators.reading import candidates_of, settle, whole_embedder
 from frostline.estimators.workflow import Workflow
-from frostline.extraction import Extractor
 from frostline.features import Features, PlainTexts
 from frostline.heads import LabelPool, LogPool, SumPool, make_head, reads_layers
 from frostline.reports.model import CandidateScore, FitReport
-from frostline.selection import Candidate, union
 from frostline.splits import group_ids
 
 if TYPE_CHECKING:
@@ -46,12 +46,12 @@ class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
     _task: str
     arms_: list[Arm]
     pool_: LogPool | LabelPool | SumPool | None
-    layers_: list[Layer]
+    layers_: list[Layer] | dict[str, list[Layer]]
     selection_: list[CandidateScore]
 
     def __init__(
         self,
-        backbone: str = "minilm",
+        backbone: Any = "minilm",
         *,
         layers: Any = "auto",
         pooling: str = "auto",
@@ -115,7 +115,7 @@ class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
             raise UserError("There are no rows to fit on.")
         return rendered
 
-    def training_extractor(self) -> Extractor | PlainTexts:
+    def training_extractor(self) -> AnyExtractor:
         """What reads, in one pass, everything that a fit may choose from; after :meth:`prepare`."""
         if not needs_backbone(self.features):
             return PlainTexts()
@@ -134,19 +134,18 @@ class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
         y = self.check_target(y, len(features.texts))
         if groups is not None and len(groups) != len(y):
             raise UserError(f"groups has {len(groups)} entries, but there are {len(y)} rows.")
-        keys = [features.keys[:, 0].tolist(), *([list(groups)] if groups is not None else [])]
+        keys = [*features.keys[:, ::2].T.tolist(), *([list(groups)] if groups is not None else [])]
         embedder = whole_embedder(self.embedder_)
-        extractor = embedder.extractor() if needs_backbone(self.features) else None
+        extractor = embedder.extractor() if needs_backbone(self.features) else PlainTexts()
         targets = self._targets(y)
         fitted = learn(
             self._task,
-            [] if extractor is None else self._candidates(extractor),
+            self._candidates(extractor),
             features,
             targets,
             group_ids(*keys),
             kinds=self.features,
             head=self._trained_head(),
-            n_layers=0 if extractor is None else extractor.backbone.n_layers,
             seed=int(self.seed),
             class_weight=getattr(self, "class_weight_", None),
         )
@@ -193,7 +192,7 @@ class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
         extractor = self.extractor()
         return self.embedder_.render(X).through(extractor)
 
-    def extractor(self) -> Extractor | PlainTexts:
+    def extractor(self) -> AnyExtractor:
         """What reads rows for predictions.
 
         Raises
@@ -204,21 +203,23 @@ class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
         if not self.reads_backbone_:
             return PlainTexts()
         extractor = self.embedder_.extractor()
-        check_backbone(self.backbone_ or {}, describe_backbone(extractor.backbone), self.embedder_.backbone)
+        for one, fitted, part in zip(self.embedder_.written(), self.backbones_, extractor.parts, strict=True):
+            check_backbone(fitted, describe_backbone(part.backbone), one.name)
         return extractor
 
-    def _candidates(self, extractor: Extractor) -> list[Candidate]:
+    def _candidates(self, extractor: AnyExtractor) -> list[Candidate]:
         return candidates_of(self.embedder_, extractor, several_layers=reads_layers(self._new_head()))
 
-    def _keep(self, fitted: Fitted, embedder: TextEmbedder, extractor: Extractor | None) -> None:
+    def _keep(self, fitted: Fitted, embedder: TextEmbedder, extractor: AnyExtractor) -> None:
         """Remember what was learnt; from now on the embedder reads what was chosen and nothing else."""
         self.arms_, self.pool_, self.selection_ = fitted.arms, fitted.pool, fitted.table
         candidate = None if self.embedding_ is None else self.embedding_.candidate
-        self.layers_ = [] if candidate is None else candidate.layers
-        self.backbone_ = None
-        if candidate is not None and extractor is not None:
-            self.backbone_ = describe_backbone(extractor.backbone)
-            embedder.set_params(layers=candidate.layers, pooling=candidate.pooling, fusion=candidate.fusion)
+        self.layers_ = [] if candidate is None else layers_of(candidate.taps)
+        self.backbones_: list[dict[str, Any]] = []  # the identity of each, in the embedder's order
+        if candidate is not None and not isinstance(extractor, PlainTexts):
+            found = {one.name: part.backbone for one, part in zip(embedder.written(), extractor.parts, strict=True)}
+            settle(embedder, candidate)
+            self.backbones_ = [describe_backbone(found[one.name]) for one in embedder.written()]
         self.embedder_ = embedder
 
     def occlude(self, X: Any) -> list[Occlusion]:

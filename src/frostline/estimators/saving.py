@@ -15,9 +15,11 @@ from sklearn.base import clone
 from frostline import heads
 from frostline._version import __version__
 from frostline.artifacts import check_keys, read_folder, write_folder
+from frostline.backbones.written import is_several, read_backbones
 from frostline.baselines import RawColumns
+from frostline.candidates import Candidate
 from frostline.contracts import EmbedStats, Tap
-from frostline.embedder import TextEmbedder
+from frostline.embedder import TextEmbedder, layers_of
 from frostline.errors import ArtifactError, UserError
 from frostline.estimators.arms import Arm
 from frostline.estimators.classifier import TextClassifier
@@ -30,7 +32,6 @@ from frostline.estimators.targets import TargetScale
 from frostline.heads import LabelPool, LogPool, SumPool, labels_from_json, labels_to_json, reads_layers
 from frostline.reports import to_card, to_html, to_json
 from frostline.reports.model import FitReport
-from frostline.selection import Candidate
 from frostline.uncertainty import ResidualIntervals
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ _HEADS = (
 _HEAD_FILE = "head.safetensors"
 _ROWS_FILE = "rows.safetensors"
 _KEYS = {
-    "format", "files", "kind", "frostline", "params", "embedder", "taps", "backbone", "input", "arms", "pool", "classes",
+    "format", "files", "kind", "frostline", "params", "embedder", "taps", "backbones", "input", "arms", "pool", "classes",
     "columns", "intervals", "scale", "n_train", "target", "cv_metrics", "decision",
 }  # fmt: skip
 _RUN_TIME = ("store", "device", "progress", "trust_remote_code")  # of this machine and its user, not of the model
@@ -84,7 +85,7 @@ def save_estimator(
         },
         "embedder": _embedder_params(estimator.embedder_),
         "taps": [] if candidate is None else [asdict(tap) for tap in candidate.taps],
-        "backbone": estimator.backbone_,
+        "backbones": estimator.backbones_,
         "input": _input(estimator),
         "classes": None if classes is None else labels_to_json(classes),
         **learnt,
@@ -191,12 +192,14 @@ def load(
 
 def _check_trust(manifest: dict[str, Any], trusted: str | None, folder: str) -> None:
     """A backbone with code of its own is known by the digest of that code."""
-    name = manifest["embedder"]["backbone"]
-    if "code" in (manifest["backbone"] or {}) and trusted is None:
-        raise ArtifactError(
-            f"{folder} was fitted on the backbone {name!r}, which runs Python code of its own; nothing allows that here.",
-            hint=f"read that code first, then pass --trust-remote-code {name} (Python: trust_remote_code={name!r})",
-        )
+    for identity, one in zip(manifest["backbones"], read_backbones(manifest["embedder"]["backbone"]), strict=False):
+        if "code" in identity and trusted is None:
+            raise ArtifactError(
+                f"{folder} was fitted on the backbone {one.name!r}, which runs Python code of its own; nothing allows that "
+                "here.",
+                hint=f"read that code first, then pass --trust-remote-code {one.name} (Python: "
+                f"trust_remote_code={one.name!r})",
+            )
 
 
 def _read_arms(manifest: dict[str, Any], arrays: dict[str, NDArray[Any]], embedder: TextEmbedder) -> list[Arm]:
@@ -227,9 +230,9 @@ def _restore(estimator: TextEstimator, manifest: dict[str, Any]) -> None:
     state: dict[str, Any] = {name: np.array(v) if isinstance(v, list) else v for name, v in (pool or {}).items()}
     estimator.pool_ = None if pool is None else kind(**state)
     estimator.selection_ = []
-    estimator.backbone_ = manifest["backbone"]
+    estimator.backbones_ = manifest["backbones"]
     candidate = None if estimator.embedding_ is None else estimator.embedding_.candidate
-    estimator.layers_ = [] if candidate is None else candidate.layers
+    estimator.layers_ = [] if candidate is None else layers_of(candidate.taps)
     estimator.n_train_ = manifest["n_train"]
     estimator.target_ = manifest["target"]
     estimator.cv_metrics_ = manifest["cv_metrics"]
@@ -248,9 +251,17 @@ def _restore(estimator: TextEstimator, manifest: dict[str, Any]) -> None:
 
 def _embedder_params(embedder: TextEmbedder) -> dict[str, Any]:
     params = {name: value for name, value in embedder.get_params(deep=False).items() if name not in _RUN_TIME}
-    if not isinstance(params["layers"], int | str):
-        params["layers"] = [int(x) if isinstance(x, np.integer) else x for x in params["layers"]]
+    params["layers"] = _plain_layers(params["layers"])
+    if is_several(params["backbone"]):
+        own = [one.plain() for one in read_backbones(params["backbone"])]
+        params["backbone"] = [{k: _plain_layers(v) if k == "layers" else v for k, v in one.items()} for one in own]
     return params
+
+
+def _plain_layers(layers: Any) -> Any:
+    if isinstance(layers, int | str):
+        return layers
+    return [int(x) if isinstance(x, np.integer) else x for x in layers]
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
@@ -324,10 +335,11 @@ def describe_choice(estimator: TextEstimator) -> dict[str, Any]:
     kinds = [arm.kind for arm in estimator.arms_]
     chosen: dict[str, Any] = {"features": ways_name(kinds, estimator._task)}
     if estimator.reads_backbone_:
+        pooling = {one.name: one.pooling for one in embedder.written()}
         chosen |= {
-            "backbone": embedder.backbone,
+            "backbone": list(pooling) if len(pooling) > 1 else next(iter(pooling)),
             "layers": estimator.layers_,
-            "pooling": embedder.pooling,
+            "pooling": pooling if len(set(pooling.values())) > 1 else next(iter(pooling.values())),
             "fusion": embedder.fusion,
             "head": _head_name(estimator),
         }

@@ -230,7 +230,7 @@ def auto_scale(features: Features, y: NDArray[Any], groups: NDArray[Any], *, kin
     elif kinds == "tfidf":
         X, head = np.array(features.texts, dtype=object), TfidfRegressor(seed=seed)
     else:
-        X, head = features.vectors[:, -1], LinearRegressor(seed=seed)
+        X, head = features.fused(features.taps[-1:], "concat"), LinearRegressor(seed=seed)
 
     def out_of_fold(z: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         with own_thread(X):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -96,11 +96,20 @@ def reads_layers(head: Any) -> bool:
 
 
 def fit_head(
-    head: Any, X: FloatArray, y: NDArray[Any], groups: NDArray[Any] | None, *, n_layers: int | None = None
+    head: Any,
+    X: FloatArray,
+    y: NDArray[Any],
+    groups: NDArray[Any] | None,
+    *,
+    layers: Sequence[Sequence[int]] | None = None,
 ) -> Any:
-    """Fit a head; `groups` go to heads that take them, the number of layers in `X` to those that have yet to know it."""
-    if reads_layers(head) and head.n_layers is None and head.widths is None:
-        head.set_params(n_layers=n_layers)
+    """Fit a head; `groups` go to heads that take them, the layers in `X` to those that have yet to know them.
+
+    `layers` holds for each backbone the widths of its layers, in the order of the columns.
+    """
+    if reads_layers(head) and head.n_layers is None and head.widths is None and layers is not None:
+        widths = [width for own in layers for width in own]
+        head.set_params(n_layers=len(layers[0]), widths=widths if len(layers) > 1 else None)
     if "groups" in inspect.signature(head.fit).parameters:
         return head.fit(X, y, groups=groups)
     return head.fit(X, y)

@@ -23,7 +23,7 @@ MAX_SCATTER = 2000
 _COUNTS = ("n_rows", "n_texts", "n_embedded", "n_truncated", "n_tokens")
 _TEXTS = ("title", "target", "split", "layer_metric", "created", "version")
 _WHOLE = ("n_train", "n_test", "overlap", "n_unlabeled")
-_EMBED = (*_COUNTS, "truncated_columns")
+_EMBED = (*_COUNTS, "truncated_columns", "backbones")
 _KEYS = (
     *("task", "title", "target", "split", "n_train", "n_test", "metrics", "metrics_std", "metrics_without_overlap"),
     *(
@@ -38,7 +38,7 @@ _KEYS = (
         "candidates",
     ),
     *("labels", "confusion", "classes", "mistakes", "decision"),
-    *("truncated_columns", "reliability", "scatter", "notes", "created", "version"),
+    *("truncated_columns", "backbones", "reliability", "scatter", "notes", "created", "version"),
 )
 
 T = TypeVar("T")
@@ -64,6 +64,7 @@ def to_json(report: FitReport) -> dict[str, Any]:
     """
     plain = {name: getattr(report, name) for name in _KEYS if name not in _EMBED}
     plain |= {name: getattr(report.embed, name) for name in _EMBED}
+    plain["backbones"] = {name: asdict(stats) for name, stats in report.embed.backbones.items()}
     plain["seconds"] = {"embed": report.embed.seconds} | report.seconds
     plain["layer_scores"] = [{"layer": s.layer, "score": s.score, "std": s.std} for s in report.layer_scores]
     plain["candidates"] = [asdict(candidate) for candidate in report.candidates]
@@ -122,8 +123,6 @@ def load_report(d: Mapping[str, Any]) -> FitReport:
         raise ArtifactError(f"The report has no {missing[0]!r}; it is cut off, or not a report of Frostline.")
     if d["task"] not in ("classification", "regression"):
         raise ArtifactError(f"The report's task is {d['task']!r}; allowed are 'classification' and 'regression'.")
-    counts: dict[str, Any] = {key: _read(d, key, int) for key in _COUNTS}
-    counts["truncated_columns"] = _read(d, "truncated_columns", lambda v: {name: int(n) for name, n in v.items()})
     plain: dict[str, Any] = {key: _read(d, key, _text) for key in _TEXTS} | {key: _read(d, key, int) for key in _WHOLE}
     seconds = _read(d, "seconds", _numbers)
     report = FitReport(
@@ -134,7 +133,7 @@ def load_report(d: Mapping[str, Any]) -> FitReport:
         metrics_without_overlap=_read(d, "metrics_without_overlap", _maybe_numbers),
         baselines=_read(d, "baselines", lambda v: {name: _numbers(values) for name, values in v.items()}),
         chosen=_read(d, "chosen", dict),
-        embed=EmbedStats(**counts, seconds=seconds.get("embed", 0.0)),
+        embed=_embed(d, seconds.get("embed", 0.0)),
         seconds=seconds,
         layer_scores=_read(d, "layer_scores", _layer_scores),
         candidates=_read(d, "candidates", lambda v: [CandidateScore(**item) for item in v]),
@@ -155,6 +154,13 @@ def _about_classes(d: Mapping[str, Any]) -> dict[str, Any]:
         "mistakes": _read(d, "mistakes", lambda v: [mistake_from(item) for item in v]),
         "decision": _read(d, "decision", dict),
     }
+
+
+def _embed(d: Mapping[str, Any], seconds: float) -> EmbedStats:
+    counts: dict[str, Any] = {key: _read(d, key, int) for key in _COUNTS}
+    counts["truncated_columns"] = _read(d, "truncated_columns", lambda v: {name: int(n) for name, n in v.items()})
+    counts["backbones"] = _read(d, "backbones", lambda v: {name: EmbedStats(**own) for name, own in v.items()})
+    return EmbedStats(**counts, seconds=seconds)
 
 
 def _check_shapes(report: FitReport) -> None:

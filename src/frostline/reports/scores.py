@@ -227,7 +227,9 @@ def truncation_sentence(report: FitReport) -> str:
     if n == 0:
         return "No row was truncated."
     n_rows = f" of {report.embed.n_rows:,}" if report.embed.n_rows else ""
-    return f"{n:,}{n_rows} rows did not fit the window and were truncated{_by_column(report.embed)}."
+    own = ", ".join(f"{name} {stats.n_truncated:,}" for name, stats in report.embed.backbones.items())
+    by = f" By backbone: {own}." if own else ""
+    return f"{n:,}{n_rows} rows did not fit the window and were truncated{_by_column(report.embed)}.{by}"
 
 
 def _by_column(stats: EmbedStats) -> str:

@@ -38,6 +38,9 @@ class SweepRow:
         Of the cross-validation.
     chosen : bool
         The recommendation.
+    backbones : list of str
+        Where several were named: those that this row reads, each with its layers and pooling, as the command line takes
+        them.
     """
 
     layers: list[str]
@@ -53,17 +56,28 @@ class SweepRow:
     behind_std: float
     seconds: float
     chosen: bool
+    backbones: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
         """For tables."""
+        if self.backbones:
+            return f"{' beside '.join(self.backbones)}{', ' * bool(self.fusion)}{self.fusion}, {self.head}"
         layers = f"{self.fusion} of {'+'.join(self.layers)}" if self.fusion else f"layer {self.layers[0]}"
         return f"{layers}, {self.pooling}, {self.head}"
+
+    @property
+    def line(self) -> str:
+        """Which line of the plot against layers a single layer belongs to."""
+        backbone = self.backbones[0].partition("::")[0].rpartition("/")[2] + ", " if self.backbones else ""
+        return backbone + self.pooling
 
     @property
     def flags(self) -> str:
         """What `frostline fit` is told to do the same."""
         fusion = f" --fusion {self.fusion}" if self.fusion else ""
+        if self.backbones:
+            return f"{' '.join(f'--backbone {one}' for one in self.backbones)}{fusion} --head {self.head}"
         return f"--layers {','.join(self.layers)} --pooling {self.pooling}{fusion} --head {self.head}"
 
 
@@ -105,6 +119,7 @@ class SweepReport:
             "recommendation": {**asdict(self.chosen), "flags": self.chosen.flags},
             "candidates": [asdict(row) for row in self.rows],
             **{name: getattr(self.embed, name) for name in ("n_texts", "n_embedded", "n_truncated", "n_tokens")},
+            "backbones": {name: asdict(stats) for name, stats in self.embed.backbones.items()},
             "seconds": self.seconds,
             "joules": self.joules,
             "energy": self.energy,
@@ -168,15 +183,16 @@ class SweepReport:
     def _by_layer(self, metric: Metric) -> Markup:
         """Score of each single layer, a line for each pooling, with the first head."""
         singles = [row for row in self.rows if not row.fusion and row.head == self.rows[0].head]
-        layers = list(dict.fromkeys(row.layers[0] for row in singles))
+        layers = sorted(dict.fromkeys(row.layers[0] for row in singles), key=_depth)
         x, y = Scale(-0.5, len(layers) - 0.5, 76, 500), _scale(singles)
         parts = [y_axis(y, 76, 500, metric.name, lambda t, ts: tick_text(t, ts, percent=metric.style == "percent"))]
         parts += [label(x(i), 270, layer, class_="tick") for i, layer in enumerate(layers)]
-        for pooling in dict.fromkeys(row.pooling for row in singles):
-            own = [(x(layers.index(row.layers[0])), row) for row in singles if row.pooling == pooling]
+        for line in dict.fromkeys(row.line for row in singles):
+            of_line = sorted((row for row in singles if row.line == line), key=lambda row: _depth(row.layers[0]))
+            own = [(x(layers.index(row.layers[0])), row) for row in of_line]
             parts.append(polyline([(at, y(row.score)) for at, row in own], "line"))
             parts += [_mark(at, y, row, self.chosen) for at, row in own]
-            parts.append(label(506, y(own[-1][1].score) + 4, pooling, anchor="start", class_="name"))
+            parts.append(label(506, y(own[-1][1].score) + 4, line, anchor="start", class_="name"))
         parts.append(label(288, 294, "layer", class_="axis"))
         return canvas("by-layer", 600, 304, f"{metric.name} against layer", "", *parts)
 
@@ -192,6 +208,10 @@ class SweepReport:
         ]
         parts += [_mark(x(costs[id(row)]), y, row, self.chosen) for row in self.rows]
         return canvas("by-cost", 600, 304, f"{metric.name} against cost", "", *parts)
+
+
+def _depth(layer: str) -> float:
+    return math.inf if layer == "final" else float(layer)
 
 
 def _scale(rows: Iterable[SweepRow]) -> Scale:

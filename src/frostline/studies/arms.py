@@ -137,10 +137,8 @@ def _vectors(arm: Arm, readings: Sequence[Reading], train: _Rows, test: Part, se
     blocks, first = [reading.states(1 if i else arm.n_layers) for i, reading in enumerate(readings)], readings[0]
     X = [np.hstack([fuse(block[which], arm.fusion) for block in both]) for both, which in _both(blocks, rows)]
     head = HEADS[arm.head](seed)
-    if len(readings) > 1 and isinstance(head, CooccurrenceClassifier):
-        own = first.dim
-        head.set_params(n_layers=arm.n_layers, widths=[own] * arm.n_layers + [reading.dim for reading in readings[1:]])
-    fit_head(head, X[0], part.labels, group_ids(part.texts), n_layers=arm.n_layers)
+    layers = [[first.dim] * arm.n_layers, *([reading.dim] for reading in readings[1:])]
+    fit_head(head, X[0], part.labels, group_ids(part.texts), layers=layers)
     return head.predict_proba(X[1]), _n_parameters(head)
 
 

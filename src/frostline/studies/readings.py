@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from frostline.backbones import resolve, resolve_layers
-from frostline.contracts import BackboneSpec, FloatArray, Tap, canonical_json
+from frostline.candidates import ladder
+from frostline.contracts import BackboneSpec, FloatArray, canonical_json
 from frostline.embedder import TextEmbedder
 from frostline.features import Features
-from frostline.selection import candidates
 from frostline.studies.sets import StudySet
 
 __all__ = ["DEEPEST", "Reading", "Readings", "n_states", "pooling_of", "stamp_of"]
@@ -96,6 +96,6 @@ def _layers(backbone: str) -> Any:
     if n < DEEPEST:
         return "all"
 
-    ladder = candidates(n, [Tap("final")], "auto", "recipe", "concat")[-1].layers
-    wanted = {*resolve_layers(ladder, n), *range(n - DEEPEST + 1, n), "final"}
+    depths = ladder(n)
+    wanted = {*resolve_layers(depths, n), *range(n - DEEPEST + 1, n), "final"}
     return sorted(wanted, key=lambda layer: n if layer == "final" else int(layer))
