@@ -52,7 +52,7 @@ POOLINGS = ("mean", "max", "first_token", "last_token", "weighted_mean")
 FUSIONS = ("concat", "mean", "max")
 """How L layer vectors become one."""
 
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "multilabel", "regression"]
 
 
 def canonical_json(value: Any) -> str:

@@ -107,6 +107,7 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
     _task = "classification"
     rule_: Rule | LabelRule
     class_weight_: NDArray[np.float64] | None
+    label_separator_: str | None = None
 
     def __init__(
         self,
@@ -306,7 +307,9 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
     def as_given(self, kept: NDArray[Any]) -> NDArray[Any]:
         """Labels of class numbers, or sets of labels of truth values."""
         if isinstance(self.rule_, LabelRule):
-            return label_sets(np.asarray(kept, dtype=bool), self.classes_.tolist())
+            truths = np.asarray(kept, dtype=bool)
+            sets = label_sets(truths.reshape(-1, truths.shape[-1]), self.classes_.tolist())
+            return sets.reshape(truths.shape[:-1])
         return np.asarray(self.classes_[kept])
 
     def _trained_head(self) -> Any:

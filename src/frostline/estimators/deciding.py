@@ -26,7 +26,8 @@ def decision_state(classifier: TextClassifier) -> dict[str, Any]:
     rule, weights = classifier.rule_, classifier.class_weight_
     if isinstance(rule, LabelRule):
         asked = None if decision is None else [_numbered(decision.threshold, classes, "threshold")]
-        return {"thresholds": rule.thresholds.tolist(), "asked": asked}
+        state = {"thresholds": rule.thresholds.tolist(), "asked": asked}
+        return {**state, "separator": classifier.label_separator_}
     return {
         "class_weight": _numbered(given, classes, "class_weight"),
         "weights": None if weights is None else weights.tolist(),
@@ -56,9 +57,10 @@ def restore_decision(classifier: TextClassifier, state: Mapping[str, Any]) -> No
     """
     classes = classifier.classes_.tolist()
     if "thresholds" in state:
-        check_keys(state, {"thresholds", "asked"}, "decision")
+        check_keys(state, {"thresholds", "asked", "separator"}, "decision")
         classifier.class_weight_, classifier._task = None, "multilabel"
         classifier.rule_ = LabelRule(np.array(state["thresholds"]))
+        classifier.label_separator_ = state["separator"]
         if state["asked"] is not None:
             classifier.decision = Decision(threshold=_labeled(state["asked"][0], classes))
         return

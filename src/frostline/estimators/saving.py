@@ -6,7 +6,7 @@ import datetime
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from frostline.artifacts import check_keys, read_folder, write_folder
 from frostline.backbones.written import is_several, read_backbones
 from frostline.baselines import RawColumns
 from frostline.candidates import Candidate
-from frostline.contracts import EmbedStats, Tap
+from frostline.contracts import EmbedStats, Tap, Task
 from frostline.embedder import TextEmbedder, layers_of
 from frostline.errors import ArtifactError, UserError
 from frostline.estimators.arms import Arm
@@ -309,7 +309,7 @@ def _unpack_head(head: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Any:
 def _own_report(estimator: TextEstimator) -> FitReport:
     labels = [] if getattr(estimator, "classes_", None) is None else [str(label) for label in estimator.classes_]
     return FitReport(
-        task="classification" if labels else "regression",
+        task=cast(Task, estimator._task),
         title=f"{estimator.n_train_} rows",
         target=estimator.target_ or "y",
         split="Out-of-fold predictions on the training rows; the strength was chosen on the same folds, so they flatter a little.",
