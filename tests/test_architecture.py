@@ -22,6 +22,7 @@ WIDE_INITS = {"TextEmbedder": 13}
 MAY_IMPORT_FRAMEWORKS = ("backbones/", "heads/", "lms/", "elm/")
 MAY_PRINT = ("cli/",)
 PASS_TRUST_ON = {
+    "cli/diagnose.py", "engines/diagnosis.py",
     "embedder.py", "estimators/saving.py", "backbones/load.py", "backbones/build.py", "backbones/vocabulary.py",
     "engines/inputs.py", "engines/loading.py", "engines/apply.py", "engines/health.py", "cli/apply.py", "cli/health.py",
     "lms/__init__.py", "lms/local.py",

@@ -53,8 +53,9 @@ def test_python(project):
 
 
 def test_named_flags_exist(capsys):
-    with pytest.raises(SystemExit):
-        main(["fit", "--help"])
+    for command in ("fit", "adapt", "explain"):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
     known = capsys.readouterr().out
     flags = set(re.findall(r"--[a-z][a-z-]+", README)) - {"--interval", "--help"}
     assert {flag for flag in flags if flag not in known} == set()

@@ -197,6 +197,23 @@ def test_cooccurrence_over_all_layers_of_all_backbones(folders):
     assert parameters["extra.0.weight"].shape == (8, 32)
 
 
+def test_the_published_method_from_end_to_end(folders, store_path):
+    """Several layers of a first backbone by a padded mean, one vector each of two others, the published head."""
+    texts, y = rows(40)
+    own = [f"{folders[1]}::layers=final,-2::pooling=padded_mean::max_length=40", f"{folders[0]}::pooling=first_token"]
+    embedder = TextEmbedder(own, store=store_path, progress=False)
+    clf = TextClassifier(embedder=embedder, features="embedding", head="cooccurrence-published").fit(texts, y)
+    assert clf.embedder_.extractor().taps[0] == Tap("final", "padded_mean:40", backbone=folders[1])
+    assert clf.head_.parameters_["compress.weight"].shape == (16, 2, 16)
+    assert clf.pool_ is None
+    assert clf.cv_metrics_ == {}  # nothing is held out
+    assert set(clf.predict(texts)) <= {"a", "b"}
+    other = clone(embedder).set_params(backbone=[own[0].replace("=40", "=41"), own[1]])
+    assert other.features(texts).stats.n_embedded == 40  # another window is another vector
+    with pytest.raises(UserError, match="one window of each text"):
+        clone(embedder).set_params(overflow="chunk").fit(texts)
+
+
 def run(capsys, *arguments):
     with pytest.raises(SystemExit) as left:
         main([str(a) for a in arguments])

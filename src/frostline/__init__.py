@@ -33,6 +33,9 @@ _HOME = {
     "TextEmbedder": "frostline.embedder",
     "TextRegressor": "frostline.estimators",
     "UserError": "frostline.errors",
+    "diagnose": "frostline.diagnostics",
+    "diagnose_artifact": "frostline.engines",
+    "diagnose_table": "frostline.engines",
     "adapt_table": "frostline.engines",
     "behavioral_space": "frostline.spaces",
     "behavioral_table": "frostline.engines",
@@ -72,6 +75,7 @@ def __dir__() -> list[str]:
 if TYPE_CHECKING:
     from frostline.concepts import CAV as CAV
     from frostline.decisions import Decision as Decision
+    from frostline.diagnostics import diagnose as diagnose
     from frostline.elm import ELM as ELM
     from frostline.elm import AdaptOptions as AdaptOptions
     from frostline.embedder import TextEmbedder as TextEmbedder
@@ -82,6 +86,8 @@ if TYPE_CHECKING:
     from frostline.engines import Selection as Selection
     from frostline.engines import adapt_table as adapt_table
     from frostline.engines import behavioral_table as behavioral_table
+    from frostline.engines import diagnose_artifact as diagnose_artifact
+    from frostline.engines import diagnose_table as diagnose_table
     from frostline.engines import doctor as doctor
     from frostline.engines import embed_table as embed_table
     from frostline.engines import evaluate_table as evaluate_table

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "FUSIONS",
+    "PADDED_MEAN",
     "POOLINGS",
     "Backbone",
     "BackboneSpec",
@@ -48,6 +49,9 @@ Layer = int | Literal["final"]
 
 POOLINGS = ("mean", "max", "first_token", "last_token", "weighted_mean")
 """How T hidden states become one; ``"recipe"`` stands for what the model's own configuration says."""
+
+PADDED_MEAN = "padded_mean"
+"""The mean over a whole window, padding included, as LLMEmbed's code has it; a tap says the window: ``padded_mean:256``."""
 
 FUSIONS = ("concat", "mean", "max")
 """How L layer vectors become one."""

@@ -15,7 +15,7 @@ from sklearn.utils import Tags
 from frostline._progress import check_progress
 from frostline.backbones import check_pooling, resolve, resolve_layers, service_taps
 from frostline.backbones.written import Written, is_several, read_backbones
-from frostline.contracts import Backbone, BackboneSpec, EmbedStats, Layer, Recipe, Tap
+from frostline.contracts import PADDED_MEAN, Backbone, BackboneSpec, EmbedStats, Layer, Recipe, Tap
 from frostline.errors import UserError, nearest
 from frostline.extraction import Extractor
 from frostline.features import Features, Forecast, PlainTexts, one_width
@@ -110,8 +110,8 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         negative counts from n; ``"all"`` = 0..n-1 and ``"final"``.
     pooling : str, default="recipe"
         ``"recipe"`` = what the model's own configuration says, with its default prompt; ``"recipe:NAME"`` = with its
-        prompt NAME, such as ``"recipe:passage"``; else ``"mean"``, ``"max"``, ``"first_token"``, ``"last_token"`` or
-        ``"weighted_mean"``.
+        prompt NAME, such as ``"recipe:passage"``; else ``"mean"``, ``"max"``, ``"first_token"``, ``"last_token"``,
+        ``"weighted_mean"``, or ``"padded_mean"``, which averages over the padding to `max_length` as well.
     fusion : {"concat", "mean", "max"}, default="concat"
         How several layers, and several backbones, become one vector; mean and max need backbones of one width.
     template : str, default=None
@@ -294,10 +294,13 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             check_pooling(pooling)
         backbone = resolve(BackboneSpec(one.name, self.precision, self.device, self.trust_remote_code))
         layers = resolve_layers(one.layers, backbone.n_layers, f"backbone {one.name!r}")
+        if pooling == PADDED_MEAN and self.overflow == "chunk":
+            raise UserError("pooling='padded_mean' reads one window of each text, overflow='chunk' several.")
         if backbone.service is not None:
             return backbone, [replace(tap, backbone=name) for tap in service_taps(backbone, pooling, layers)], ""
         if by_recipe != "recipe":
-            return backbone, [Tap(layer, pooling, backbone=name) for layer in layers], ""
+            how = f"{pooling}:{one.max_length or backbone.max_length}" if pooling == PADDED_MEAN else pooling
+            return backbone, [Tap(layer, how, backbone=name) for layer in layers], ""
         recipe = backbone.recipe
         taps = [Tap(layer, recipe.pooling, recipe.normalize, name) for layer in layers]
         return backbone, taps, _prompt(recipe, prompt_name) if ":" in pooling else recipe.prompt

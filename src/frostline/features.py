@@ -89,6 +89,11 @@ class Features:
         width = one_width(self.taps, self.widths, "layers kept apart") if self.taps else 0
         return self.columns.reshape(len(self.columns), len(self.taps), width)
 
+    def alike(self) -> list[list[int]]:
+        """For each backbone one number a row: rows with equal numbers are the same text to it."""
+        numbers: list[list[int]] = self.keys[:, ::2].T.tolist()
+        return numbers
+
     def fused(self, taps: Sequence[Tap], how: str) -> NDArray[np.float32]:
         """One vector of each row from some of the taps, shape (n, F); all of them side by side are not copied."""
         places = [self.taps.index(tap) for tap in taps]

@@ -40,7 +40,7 @@ def plain_text(text: str) -> str:
         Letters and digits in words parted by single spaces; empty when the text has none.
     """
     decomposed = unicodedata.normalize("NFKD", text.casefold())
-    bare = "".join(char for char in decomposed if not unicodedata.combining(char))
+    bare = decomposed.translate({ord(char): None for char in set(decomposed) if unicodedata.combining(char)})
     return " ".join(re.findall(r"[^\W_]+", bare))
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fakes import add_recipe, tiny_bert, tiny_llama
-from frostline.backbones import resolve
+from frostline.backbones import resolve, transformer
 from frostline.backbones.pooling import pool
 from frostline.backbones.transformer import find_blocks
 from frostline.contracts import BackboneSpec, Recipe, Tap
@@ -217,3 +217,34 @@ def test_windows_read_everything_and_a_left_cut_reads_the_end(backbone):
     assert backbone.tokenize(["x" * 30], 10, windows=True).read.tolist() == [[0, 30]]
     backbone.tokenizer.truncation_side = "left"
     assert backbone.tokenize(["x" * 30], 10).read.tolist() == [[20 + n_special, 30]]
+
+
+def test_a_padded_mean_is_that_of_the_published_code(backbone):
+    """Texts padded to the window, masked as keys, and every position averaged: padded ones read the text too."""
+    ids = backbone.tokenize(TEXTS, 50).ids
+    pad = backbone.tokenizer.pad_token_id or 0
+    rows = torch.tensor([[*i, *[pad] * (50 - len(i))] for i in map(list, ids)], dtype=torch.long)
+    mask = torch.tensor([[1] * len(i) + [0] * (50 - len(i)) for i in ids])
+    with torch.inference_mode():
+        output = backbone.reference.model(input_ids=rows, attention_mask=mask, output_hidden_states=True)
+    found = backbone.forward(ids, [Tap(1, "padded_mean:50"), Tap("final", "padded_mean:50"), Tap(1, "mean")])
+    np.testing.assert_array_equal(found[:, 0], output.hidden_states[1].mean(1).numpy())
+    np.testing.assert_array_equal(found[:, 1], output.last_hidden_state.mean(1).numpy())
+    np.testing.assert_allclose(found[:, 2], backbone.forward(ids, [Tap(1, "mean")])[:, 0], atol=1e-6)
+    assert np.abs(found[:, 0] - found[:, 2]).max() > 0.01
+    alone = np.concatenate([backbone.forward([own], [Tap(1, "padded_mean:50")]) for own in ids])
+    np.testing.assert_allclose(alone[:, 0], found[:, 0], atol=2e-6)  # what else is in the batch does not matter
+    with pytest.raises(UserError, match="several windows: 40, 50"):
+        backbone.forward(ids, [Tap(1, "padded_mean:50"), Tap(2, "padded_mean:40")])
+
+
+def test_padded_texts_run_in_parts_that_the_plan_allows(tmp_path, monkeypatch):
+    backbone = resolve(BackboneSpec(str(tiny_bert(tmp_path / "m"))))
+    monkeypatch.setattr(transformer, "BATCH_TOKENS", 100)
+    sizes = []
+    backbone.reference.model.register_forward_pre_hook(
+        lambda _, __, kwargs: sizes.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
+    )
+    found = backbone.forward([np.array([4, 5, 6])] * 5, [Tap(1, "padded_mean:50")])
+    assert found.shape == (5, 1, 16)
+    assert sizes == [(2, 50), (2, 50), (1, 50)]

@@ -253,3 +253,14 @@ def test_one_thing_on_both_sides_is_refused(llm):
 def test_what_cannot_be_asked(fitted, ask, said):
     with pytest.raises(UserError, match=said):
         ask(fitted)
+
+
+def test_a_column_may_decide_the_split_and_other_rows_are_not_even_kept(llm):
+    (ids, X), table = rows(60)
+    split = ["train"] * 40 + ["valid"] * 12 + ["test"] * 8
+    elm = made(llm).fit((ids, X), table.append_column("part", [split]), encoder="words", options=FAST, held_out="part")
+    assert (elm.report_["n_train"], elm.report_["n_val"], elm.report_["counts"]["rows_left_out"]) == (40, 12, 8)
+    with pytest.raises(UserError, match="'159' is not among"):
+        elm.describe("159")
+    with pytest.raises(UserError, match="must call some rows 'train' and some 'valid'; it says comedy"):
+        made(llm).fit((ids, X), table, encoder="words", options=FAST, held_out="kind")

@@ -224,3 +224,16 @@ def test_regression_and_one_class_are_refused():
         make_head("cooccurrence", "regression", 0)
     with pytest.raises(UserError, match="one class"):
         CooccurrenceClassifier(n_layers=2).fit(np.zeros((4, 4)), [1, 1, 1, 1])
+
+
+def test_as_published_further_vectors_enter_as_they_are_or_not_at_all():
+    X, y = rows()
+    X = np.hstack([X, X[:, :5], X[:, 5:10]])
+    head = CooccurrenceClassifier(hidden=(8,), as_published=True, epochs=1)
+    fit_head(head, X, y, None, layers=[[6, 6, 6], [5], [5]])
+    assert head.parameters_["compress.weight"].shape == (5, 3, 6)  # to the width of the others, as 4096 to 1024
+    assert not [name for name in head.parameters_ if name.startswith("extra")]
+    with pytest.raises(UserError, match="theirs are 4, 6 wide"):
+        fit_head(clone(head).set_params(n_layers=None, widths=None), X, y, None, layers=[[6, 6, 6], [4], [6]])
+    made = make_head("cooccurrence-published", "classification", 2)
+    assert (made.as_published, made.seed) == (True, 2)

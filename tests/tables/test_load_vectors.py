@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from frostline.errors import UserError
-from frostline.tables import check_vectors, read_vectors, write_vectors
+from frostline.tables import check_vectors, read_vectors, vector_writer, write_vectors
 
 X = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
 
@@ -30,6 +30,15 @@ def test_lists_of_any_kind_and_what_the_file_says_of_its_space(tmp_path):
     found = read_vectors(tmp_path / "v.parquet")
     assert found.vectors.tolist() == [[1, 2], [3, 4]]
     assert found.space == {"kind": "semantic"}
+
+
+def test_what_a_writer_says_of_its_space_is_read(tmp_path):
+    with vector_writer(tmp_path / "v.parquet", {"kind": "semantic", "embedder": {"layers": [1, "final"]}}) as write:
+        write([1, 2], X[:2])
+        write([3, 4], X[2:])
+    found = read_vectors(tmp_path / "v.parquet")
+    assert found.space == {"kind": "semantic", "embedder": {"layers": [1, "final"]}}
+    assert found.ids == ["1", "2", "3", "4"]
 
 
 def test_whole_numbers_are_one_id_however_they_are_written():

@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 
+from frostline.backbones.gradients import layer_sensitivity
 from frostline.backbones.layers import resolve_layers
 from frostline.backbones.load import PRECISIONS, load_backbone
 from frostline.backbones.locate import locate
@@ -36,6 +37,7 @@ __all__ = [
     "clear_cache",
     "count_tokens",
     "distinct_keys",
+    "layer_sensitivity",
     "plan_batches",
     "resolve",
     "resolve_layers",

@@ -7,15 +7,15 @@ precision sum over hundreds of tokens would lose digits that the model itself st
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from frostline.contracts import POOLINGS
+from frostline.contracts import PADDED_MEAN, POOLINGS, Tap
 from frostline.errors import UserError, nearest
 
-__all__ = ["check_pooling", "pool"]
+__all__ = ["check_pooling", "padded_window", "pool"]
 
 
 def _mean(hidden: Tensor, mask: Tensor) -> Tensor:
@@ -43,12 +43,17 @@ def _last_token(hidden: Tensor, mask: Tensor) -> Tensor:
     return hidden[torch.arange(len(hidden), device=hidden.device), last].float()
 
 
+def _padded_mean(hidden: Tensor, mask: Tensor) -> Tensor:
+    return hidden.float().mean(1)
+
+
 _POOL: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mean": _mean,
     "max": _max,
     "first_token": _first_token,
     "last_token": _last_token,
     "weighted_mean": _weighted_mean,
+    PADDED_MEAN: _padded_mean,
 }
 
 
@@ -60,11 +65,19 @@ def check_pooling(name: str) -> None:
     UserError
         The name is not one of :data:`frostline.contracts.POOLINGS`.
     """
-    if name not in POOLINGS:
+    if name not in (known := (*POOLINGS, PADDED_MEAN)):
         raise UserError(
-            f"Unknown pooling {name!r}. Allowed: 'recipe', {', '.join(map(repr, POOLINGS))}.",
-            hint=nearest(str(name), ["recipe", *POOLINGS]) or None,
+            f"Unknown pooling {name!r}. Allowed: 'recipe', {', '.join(map(repr, known))}.",
+            hint=nearest(str(name), ["recipe", *known]) or None,
         )
+
+
+def padded_window(taps: Sequence[Tap]) -> int | None:
+    """The window that texts are padded to, where a tap averages over padding as well; else None."""
+    windows = {int(window) for tap in taps for how, _, window in [tap.pooling.partition(":")] if how == PADDED_MEAN}
+    if len(windows) > 1:
+        raise UserError(f"One pass cannot pad to several windows: {', '.join(map(str, sorted(windows)))}.")
+    return windows.pop() if windows else None
 
 
 def pool(hidden: Tensor, mask: Tensor, how: str, *, normalize: bool = False) -> Tensor:
@@ -77,7 +90,7 @@ def pool(hidden: Tensor, mask: Tensor, how: str, *, normalize: bool = False) -> 
     mask : bool tensor of shape (B, T)
         True at real tokens.
     how : str
-        One of :data:`frostline.contracts.POOLINGS`.
+        One of :data:`frostline.contracts.POOLINGS`, or ``"padded_mean:T"`` where T is the window.
     normalize : bool
         Scale each pooled vector to unit length.
 
@@ -90,7 +103,10 @@ def pool(hidden: Tensor, mask: Tensor, how: str, *, normalize: bool = False) -> 
     UserError
         Unknown pooling, or a text without a single token.
     """
+    how, _, window = how.partition(":")
     check_pooling(how)
+    if how == PADDED_MEAN and hidden.shape[1] != int(window):
+        raise UserError(f"A mean over a window of {window} needs texts padded to it, got {hidden.shape[1]} positions.")
     if not bool(mask.any(1).all()):
         raise UserError("A text has no tokens, so there is nothing to pool.", hint="drop or fill empty texts first")
     pooled = _POOL[how](hidden, mask)

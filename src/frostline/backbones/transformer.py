@@ -21,7 +21,8 @@ from transformers import PreTrainedModel
 
 from frostline.backbones.beginning import LONG_TEXT, beginning, splits_at_spaces
 from frostline.backbones.packed import Runner, RunnerReport, choose_runner, time_paths
-from frostline.backbones.pooling import pool
+from frostline.backbones.plan import BATCH_TOKENS
+from frostline.backbones.pooling import padded_window, pool
 from frostline.contracts import IntArray, Layer, Recipe, Service, Tap, Tokens
 from frostline.errors import UserError
 
@@ -95,7 +96,9 @@ class _Collector:
         return torch.stack([self.pooled[i].to(first) for i in range(len(self.taps))], 1).float().cpu().numpy()
 
 
-def pad(token_ids: Sequence[IntArray], padding_id: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def pad(
+    token_ids: Sequence[IntArray], padding_id: int, length: int | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Write token sequences as a matrix, padded on the right.
 
     Padding stands on the right for every model: an encoder is masked there, a decoder never looks ahead to it, and each
@@ -107,13 +110,15 @@ def pad(token_ids: Sequence[IntArray], padding_id: int) -> tuple[NDArray[np.int6
         B token sequences.
     padding_id : int
         Stands at padded positions.
+    length : int, optional
+        What they are padded to; None = the longest.
 
     Returns
     -------
     padded, mask : int arrays of shape (B, T)
         The tokens, and 1 where they are real.
     """
-    longest = max(len(ids) for ids in token_ids)
+    longest = length or max(len(ids) for ids in token_ids)
     padded = np.full((len(token_ids), longest), padding_id, dtype=np.int64)
     mask = np.zeros((len(token_ids), longest), dtype=np.int64)
     for row, ids in enumerate(token_ids):
@@ -171,7 +176,14 @@ class ReferencePath:
         -------
         float32 array of shape (B, len(taps), D)
         """
-        padded, mask = pad(token_ids, self.padding_id)
+        window = padded_window(taps)
+        # The plan counts real tokens: texts that are padded to a whole window run in smaller parts.
+        step = len(token_ids) if window is None else max(1, BATCH_TOKENS // window)
+        parts = [token_ids[start : start + step] for start in range(0, len(token_ids), step)]
+        return np.concatenate([self._run(part, taps, window) for part in parts])
+
+    def _run(self, token_ids: Sequence[IntArray], taps: Sequence[Tap], window: int | None) -> NDArray[np.float32]:
+        padded, mask = pad(token_ids, self.padding_id, window)
         device = _input_device(self.model)
         attention = torch.from_numpy(mask).to(device)
         collector = _Collector(taps, attention.bool())
@@ -372,4 +384,6 @@ class TransformerBackbone:
         -------
         float32 array of shape (B, len(taps), D)
         """
-        return self._runner[0].forward(token_ids, taps)
+        # Only the reference path has positions of padding to average over.
+        runner = self._runner[0] if padded_window(taps) is None else self.reference
+        return runner.forward(token_ids, taps)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import typer
 
-from frostline.cli import apply, embed, explain, fit, health, space, store, study, sweep
+from frostline.cli import apply, diagnose, embed, explain, fit, health, space, store, study, sweep
 from frostline.errors import FrostlineError
 
 __all__ = ["app", "main"]
@@ -31,6 +31,7 @@ app.command("fit")(fit.fit)
 app.command("predict")(apply.predict)
 app.command("evaluate")(apply.evaluate)
 app.command("sweep")(sweep.sweep)
+app.command("diagnose")(diagnose.diagnose)
 app.command("embed")(embed.embed)
 app.command("adapt")(explain.adapt)
 app.command("explain")(explain.explain)

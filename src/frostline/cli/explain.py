@@ -42,6 +42,10 @@ def adapt(
         str,
         typer.Option("--encoder", metavar="M", help="What embedded the texts: auto = as V says; none; or a backbone."),
     ] = "auto",
+    split: Annotated[
+        str | None,
+        typer.Option("--split", metavar="C", help="Column that calls rows train or valid; others are left out."),
+    ] = None,
     cold: Annotated[bool, typer.Option("--cold", help="Leave the starter's warm adapter aside.")] = False,
     keep_names: Annotated[
         bool, typer.Option("--keep-names", help="Keep names of people and titles in targets.")
@@ -61,7 +65,20 @@ def adapt(
     """Adapt a language model so that it explains vectors."""
     del store, no_store  # the encoder's vectors of generated texts are kept where the user's store is
     job = frostline.AdaptJob(
-        vectors, table, id, text, tasks, llm, n_soft_tokens, adapter, held_out, encoder, cold, keep_names, teacher, seed
+        vectors,
+        table,
+        id,
+        text,
+        tasks,
+        llm,
+        n_soft_tokens,
+        adapter,
+        split or held_out,
+        encoder,
+        cold,
+        keep_names,
+        teacher,
+        seed,
     )
     if dry_run or (teacher and not quiet):
         forecast = frostline.forecast_adapt(job, out)

@@ -27,7 +27,7 @@ def fit(
         str, typer.Option("--task", metavar="T", help="auto, classification, multilabel, regression.")
     ] = "auto",
     head: Annotated[
-        str, typer.Option("--head", metavar="H", help="auto, linear, mlp, kernel, boosting, cooccurrence.")
+        str, typer.Option("--head", metavar="H", help="auto, linear, mlp, kernel, boosting, cooccurrence[-published].")
     ] = "auto",
     features: Annotated[
         str, typer.Option("--features", metavar="F", help="auto, embedding, tfidf or raw (no backbone), both.")

@@ -30,7 +30,9 @@ def sweep(
     ] = None,
     head: Annotated[
         list[str] | None,
-        typer.Option("--head", metavar="H", help="linear, mlp, cooccurrence; repeat, or a,b. [default: linear]"),
+        typer.Option(
+            "--head", metavar="H", help="linear, mlp, cooccurrence[-published]; repeat, or a,b. [default: linear]"
+        ),
     ] = None,
     exhaustive: Annotated[
         bool, typer.Option("--exhaustive", help="Try further heads on every reading, not on the best three only.")

@@ -97,7 +97,7 @@ class ELM:
         *,
         id: str = "id",
         text: str | None = None,
-        held_out: float | Sequence[Any] = 0.1,
+        held_out: float | str | Sequence[Any] = 0.1,
         encoder: Any = "auto",
         keep_names: bool = False,
         cold: bool = False,
@@ -119,8 +119,9 @@ class ELM:
             Column of ids.
         text : str, default=None
             Column of texts; None = by its name.
-        held_out : float or sequence of ids, default=0.1
-            Never learnt from: to choose the best state and to score. Rows of one text, vector, or title and year stay together.
+        held_out : float, str or sequence of ids, default=0.1
+            Never learnt from: to choose the best state and to score. A share: rows of one text, vector, or title and year stay
+            together. A column: it calls rows ``train`` or ``valid``, and others are left out altogether.
         encoder : TextEmbedder, str or None, default="auto"
             What embedded the texts, where the vectors are of texts: ``"auto"`` = as their file says; None = none, so that a
             reconstructor is learnt, from MiniLM where it is installed; ``"words"`` = one from words alone.

@@ -17,7 +17,7 @@ from frostline.elm.targets import Examples, Teacher, build_examples
 from frostline.elm.tasks import Pack
 from frostline.errors import UserError
 from frostline.keys import key_split, linked_keys, plain_text, title_key
-from frostline.tables import VectorTable, check_vectors, read_table, read_vectors, to_rows
+from frostline.tables import VectorTable, check_vectors, pick_columns, read_table, read_vectors, to_rows
 
 __all__ = ["Prepared", "as_spaces", "as_table", "main_text", "prepare_data"]
 
@@ -97,7 +97,7 @@ def prepare_data(
     *,
     id: str,
     text: str | None,
-    held_out: float | Sequence[Any],
+    held_out: float | str | Sequence[Any],
     keep_names: bool,
     seed: int,
     teacher: Teacher | None,
@@ -109,8 +109,12 @@ def prepare_data(
     UserError
         Ids that do not match, one row on both sides, or a table that no task can use.
     """
+    if isinstance(held_out, str):
+        table, held_out, n_left_out = _by_column(table, id, held_out)
+    else:
+        n_left_out = 0
     raw = read_records(table, id, pack, text)
-    counts = {"vectors_without_row": 0, "rows_without_vector": 0}
+    counts = {"vectors_without_row": 0, "rows_without_vector": 0, "rows_left_out": n_left_out}
     matched = {}
     for name, own in spaces.items():
         matched[name] = _matched(name, own, raw, counts)
@@ -126,6 +130,18 @@ def prepare_data(
     for name, own in matched.items():
         found.examples[name] = _examples(records, own, training[name], name, len(spaces) == 1, seed, teacher)
     return found
+
+
+def _by_column(table: pa.Table, id: str, column: str) -> tuple[pa.Table, list[Any], int]:
+    """Rows that a column calls train or valid, the ids of the latter, and how many rows it calls otherwise."""
+    said = np.array([str(value) for value in pick_columns(table, [column]).column(0).to_pylist()])
+    kept = np.isin(said, ("train", "valid"))
+    if not (said == "train").any() or not (said == "valid").any():
+        raise UserError(
+            f"The column {column!r} must call some rows 'train' and some 'valid'; it says {', '.join(sorted(set(said))[:5])}."
+        )
+    valid = pick_columns(table.filter(pa.array(said == "valid")), [id]).column(0).to_pylist()
+    return table.filter(pa.array(kept)), valid, int((~kept).sum())
 
 
 def _matched(name: str, own: VectorTable, raw: Records, counts: dict[str, int]) -> VectorTable:
@@ -148,7 +164,7 @@ def _split(raw: Records, own: VectorTable, held_out: float | Sequence[Any], seed
         shares = {"train": 1.0 - held_out, "held out": float(held_out)}
         is_train = key_split(keys, shares, f"elm-{seed}") == "train"
     else:
-        wanted = {str(key) for key in held_out}
+        wanted = {str(int(key) if isinstance(key, float) and key.is_integer() else key) for key in held_out}
         if missing := sorted(wanted - set(own.ids)):
             raise UserError(f"{len(missing)} held-out ids have no vector and row, such as {missing[0]!r}.")
         is_train = np.array([key not in wanted for key in own.ids])

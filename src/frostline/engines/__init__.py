@@ -2,6 +2,7 @@
 
 from frostline.engines.apply import evaluate_table, forecast_predict, predict_table
 from frostline.engines.compare import sweep
+from frostline.engines.diagnosis import diagnose_artifact, diagnose_table
 from frostline.engines.embed import embed_table, forecast_embed
 from frostline.engines.explain import AdaptJob, Selection, adapt_table, explain_table, forecast_adapt
 from frostline.engines.fit import FitResult, fit_table, forecast_fit
@@ -19,6 +20,8 @@ __all__ = [
     "Selection",
     "adapt_table",
     "behavioral_table",
+    "diagnose_artifact",
+    "diagnose_table",
     "doctor",
     "embed_table",
     "evaluate_table",

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from frostline.backbones import WINDOW_ROWS
 from frostline.contracts import EmbedStats
-from frostline.embedder import Rendered, RowStream
+from frostline.embedder import Rendered, RowStream, TextEmbedder
 from frostline.engines.inputs import build_embedder, column_values, input_columns
 from frostline.engines.options import EmbedOptions, InputOptions
 from frostline.features import Forecast
@@ -62,12 +62,19 @@ def embed_table(
 
     stream = RowStream(embedder.extractor(), windows())
     dim = 0
-    with vector_writer(out) as write:
+    space = None if per_layer else {"kind": "semantic", "embedder": _recipe(embedder)}
+    with vector_writer(out, space) as write:
         for features in stream:
             vectors = features.vectors if per_layer else embedder.fuse(features)
             write(ids.pop(0), vectors)
             dim = int(vectors.shape[-1])
     return stream.stats(), dim
+
+
+def _recipe(embedder: TextEmbedder) -> dict[str, Any]:
+    """What decides the vector of a text, so that a reader of the file can embed others the same way."""
+    ours = {"store", "device", "progress", "trust_remote_code", "template", "number_format"}
+    return {name: value for name, value in embedder.get_params(deep=False).items() if name not in ours}
 
 
 def _input_table(table: pa.Table, inputs: InputOptions) -> pa.Table:

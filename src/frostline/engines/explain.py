@@ -40,7 +40,8 @@ class AdaptJob:
     llm : str, default="starter"
     n_soft_tokens : int, default=4
     adapter : str, default="mlp"
-    held_out : float, default=0.1
+    held_out : float or str, default=0.1
+        A share of the ids, or a column that calls rows ``train`` or ``valid``.
     encoder : str, default="auto"
         What embedded the texts, where the vectors are of texts; ``"none"`` = a reconstructor is learnt.
     cold, keep_names : bool, default=False
@@ -57,7 +58,7 @@ class AdaptJob:
     llm: str = "starter"
     n_soft_tokens: int = 4
     adapter: str = "mlp"
-    held_out: float = 0.1
+    held_out: float | str = 0.1
     encoder: str = "auto"
     cold: bool = False
     keep_names: bool = False

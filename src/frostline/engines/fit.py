@@ -25,6 +25,7 @@ from frostline.engines.scores import Judgement, judge, judge_folds, layer_scores
 from frostline.engines.sets import bar_note
 from frostline.errors import UserError
 from frostline.estimators import TextClassifier, TextRegressor
+from frostline.estimators.reading import whole_embedder
 from frostline.estimators.saving import describe_choice
 from frostline.features import Features, Forecast
 from frostline.labelsets import truth_table
@@ -32,7 +33,7 @@ from frostline.reports import to_json, to_text
 from frostline.reports.model import FitReport, LayerScore
 from frostline.splits import overlap
 
-__all__ = ["FitResult", "fit_table", "forecast_fit"]
+__all__ = ["FitJob", "FitResult", "fit_table", "forecast_fit"]
 
 
 LAYER_METRICS = {"classification": "accuracy", "multilabel": "subset_accuracy", "regression": "r2"}
@@ -97,7 +98,7 @@ def fit_table(
         Anything in the files or options that cannot be used; checked before the backbone runs.
     """
     began = time.perf_counter()
-    job = _Job.prepare(train, options, inputs or InputOptions(), embedding or EmbedOptions())
+    job = FitJob.prepare(train, options, inputs or InputOptions(), embedding or EmbedOptions())
     check_place(Path(out).expanduser())
     features = job.extract()
     judgement, judged = job.judge(features)
@@ -128,12 +129,12 @@ def forecast_fit(
     -------
     Forecast
     """
-    job = _Job.prepare(train, options, inputs or InputOptions(), embedding or EmbedOptions())
+    job = FitJob.prepare(train, options, inputs or InputOptions(), embedding or EmbedOptions())
     return job.rendered.forecast(job.blank().training_extractor())
 
 
 @dataclasses.dataclass(frozen=True)
-class _Job:
+class FitJob:
     """Everything that is known before the backbone runs."""
 
     rows: FitRows
@@ -146,7 +147,8 @@ class _Job:
     overlapping: NDArray[np.bool_]
 
     @classmethod
-    def prepare(cls, train: str | Path, options: FitOptions, inputs: InputOptions, embedding: EmbedOptions) -> _Job:
+    def prepare(cls, train: str | Path, options: FitOptions, inputs: InputOptions, embedding: EmbedOptions) -> FitJob:
+        """Read, render and split the rows; everything that can be refused is refused here."""
         rows = read_rows(train, options, inputs)
         embedder = build_embedder(embedding, inputs, chooses=True)
         cls._new(rows, options, embedder).check_target(rows.y, len(rows.y))
@@ -199,6 +201,10 @@ class _Job:
         estimator = self.blank().fit_features(features.take(rows), self.rows.y[rows], self.groups[rows])
         estimator.rows_ = estimator.rows_ and estimator.rows_.named([self.rows.names[row] for row in rows])
         return estimator
+
+    def vectors_of(self, estimator: TextClassifier | TextRegressor) -> TextEmbedder:
+        """What the predictor reads, or where it found that it needs no vectors, what it would have read."""
+        return estimator.embedder_ if estimator.reads_backbone_ else whole_embedder(self.blank().embedder_)
 
     def judge(self, features: Features) -> tuple[Judgement, TextClassifier | TextRegressor]:
         """Score on the test part, or on each fold in turn; with the last estimator that was scored."""

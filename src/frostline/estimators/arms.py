@@ -167,7 +167,7 @@ def learn(
         elif kinds == "tfidf" or any(features.texts):
             words = TFIDF_HEADS[task](seed=seed).set_params(**weights)
             arms.append(Arm(kind, words.fit(features.texts, y, list(groups))))
-    parts = [_held_out(arm, features, y, groups, task, seed) for arm in arms]
+    parts = [_held_out(arm, features, y, groups, task, seed, alone=len(arms) == 1) for arm in arms]
     if all(len(rows) for rows, _ in parts) and (len(arms) > 1 or task != "regression"):
         joined = join(task, [arm.kind for arm in arms], parts, y, choose=kinds == "auto", class_weight=class_weight)
         return Fitted([arms[i] for i in joined.arms], joined.pool, table + joined.seen, joined.rows, joined.oof)
@@ -220,8 +220,10 @@ def own_thread(inputs: Any) -> Any:
 
 
 def _held_out(
-    arm: Arm, features: Features, y: NDArray[Any], groups: NDArray[Any], task: str, seed: int
+    arm: Arm, features: Features, y: NDArray[Any], groups: NDArray[Any], task: str, seed: int, *, alone: bool
 ) -> tuple[NDArray[np.intp], FloatArray]:
+    if alone and getattr(arm.head, "as_published", False):  # the published code holds nothing out
+        return np.empty(0, dtype=np.intp), np.empty(0)
     if arm.kind == "tfidf":
         found = getattr(arm.head, "oof_pred_" if task == "regression" else "oof_proba_", None)
         return (np.arange(len(y)), found) if found is not None else (np.empty(0, dtype=np.intp), np.empty(0))

@@ -134,7 +134,7 @@ class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
         y = self.check_target(y, len(features.texts))
         if groups is not None and len(groups) != len(y):
             raise UserError(f"groups has {len(groups)} entries, but there are {len(y)} rows.")
-        keys = [*features.keys[:, ::2].T.tolist(), *([list(groups)] if groups is not None else [])]
+        keys = [*features.alike(), *([list(groups)] if groups is not None else [])]
         embedder = whole_embedder(self.embedder_)
         extractor = embedder.extractor() if needs_backbone(self.features) else PlainTexts()
         targets = self._targets(y)

@@ -59,8 +59,9 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         runs), vectors and TF-IDF weighed against each other, or what cross-validation on the training rows favors of these
         (columns where there are several).
     head : str or estimator, default="auto"
-        ``"linear"`` (logistic, strength by cross-validation), ``"mlp"``, ``"cooccurrence"`` (dot products between several
-        layers), or any scikit-learn classifier; ``"auto"`` is ``"linear"``.
+        ``"linear"`` (logistic, strength by cross-validation), ``"mlp"``, ``"boosting"``, ``"cooccurrence"`` (dot products
+        between several layers; ``"cooccurrence-published"`` with the flaws of the published code), or any scikit-learn
+        classifier; ``"auto"`` is ``"linear"``.
     embedder : TextEmbedder, default=None
         Overrides `backbone`, `layers`, `pooling` and `fusion`; takes templates, windows and stores as well.
     seed : int, default=0

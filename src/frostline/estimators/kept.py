@@ -70,7 +70,7 @@ class TrainingRows:
 
     Attributes
     ----------
-    keys : uint64 array of shape (n, 2)
+    keys : uint64 array of shape (n, 2) or (n, 2 * number of backbones)
         Digests of what the backbone read.
     targets : array of shape (n,) or (n, n_targets)
         Class numbers, or numbers as they were given.

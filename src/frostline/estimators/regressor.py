@@ -115,7 +115,7 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         """
         y = self.check_target(y, len(features.texts))
         if self.target_transform == "auto":
-            keys = [features.keys[:, 0].tolist(), *([list(groups)] if groups is not None else [])]
+            keys = [*features.alike(), *([list(groups)] if groups is not None else [])]
             self.scale_ = auto_scale(features, y, group_ids(*keys), kinds=self.features, seed=int(self.seed))
         else:
             self.scale_ = TargetScale.learn(self.target_transform, y)

@@ -11,8 +11,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.optim.adamw import adamw
 
 __all__ = ["Config", "Network", "train"]
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""From outputs (M, B, O) and targets (B, ...) to losses (M,)."""
 
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8
 
@@ -39,6 +43,8 @@ class Config:
 class Network:
     """M networks of equal shape: linear layers with ReLU and dropout between them.
 
+    Gradients are written by hand into arrays that stay: allocating them anew would cost as much as a step's products.
+
     Parameters
     ----------
     sizes : sequence of int
@@ -59,50 +65,82 @@ class Network:
                 generator = torch.Generator().manual_seed(1_000_003 * config.seed + len(self.weights))
                 layers.append((torch.rand(fan_in + 1, fan_out, generator=generator) * 2 - 1) * bound)
             stacked = torch.stack(layers)
-            self.weights.append(stacked[:, :-1].contiguous().requires_grad_())
-            self.biases.append(stacked[:, -1:].contiguous().requires_grad_())
+            self.weights.append(stacked[:, :-1].contiguous())
+            self.biases.append(stacked[:, -1:].contiguous())
+        self.gradients = [torch.zeros_like(p) for p in self.parameters]
 
     @property
     def parameters(self) -> list[Tensor]:
         """Weights (M, fan_in, fan_out) and biases (M, 1, fan_out) of every layer."""
         return [*self.weights, *self.biases]
 
-    def __call__(self, X: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Outputs (M, B, O) of rows (M or 1, B, F); with a generator, dropout is on."""
-        hidden = X.expand(len(self.weights[0]), -1, -1)
+    def __call__(self, X: Tensor) -> Tensor:
+        """Outputs (M, B, O) of rows (B, F)."""
+        return self._forward(X, None)[-1]
+
+    def backward(self, X: Tensor, y: Tensor, loss: Loss, generator: torch.Generator) -> None:
+        """Set `gradients` to those of the summed losses of rows (B, F) with targets (B, ...), dropout being on."""
+        states = self._forward(X, generator)
+        outputs = states[-1].requires_grad_()
+        (flow,) = torch.autograd.grad(loss(outputs, y).sum(), outputs)
+        depth = len(self.weights)
+        for i in reversed(range(depth)):
+            torch.bmm(states[i].transpose(1, 2), flow, out=self.gradients[i])
+            torch.sum(flow, dim=1, keepdim=True, out=self.gradients[depth + i])
+            if i:
+                flow = torch.bmm(flow, self.weights[i].transpose(1, 2))
+                flow.mul_(states[i].sign_())  # 0 where the unit was off or dropped
+                if self.dropout:
+                    flow.div_(1 - self.dropout)
+
+    def _forward(self, X: Tensor, generator: torch.Generator | None) -> list[Tensor]:
+        """What each layer reads, and the outputs; with a generator, dropout is on."""
+        states = [X.expand(len(self.weights[0]), -1, -1)]
         for i, (W, b) in enumerate(zip(self.weights, self.biases, strict=True)):
-            hidden = torch.baddbmm(b, hidden, W)
+            hidden = torch.baddbmm(b, states[-1], W)
             if i < len(self.weights) - 1:
-                hidden = torch.relu(hidden)
+                hidden.relu_()
                 if generator is not None and self.dropout:
                     kept = torch.rand(hidden.shape[1:], generator=generator) >= self.dropout
-                    hidden = hidden * (kept / (1 - self.dropout))
-        return hidden
+                    hidden.mul_(kept / (1 - self.dropout))
+            states.append(hidden)
+        return states
 
 
 class _AdamW:
-    """AdamW with a learning rate and a weight decay of its own for each of the M models."""
+    """AdamW with a learning rate and a weight decay of its own for each of the M models.
+
+    Slices of the stacked parameters are updated in place, in one pass over memory; models that share rate and decay go
+    together. The function of torch.optim is called and not its class, whose first step imports a compiler for seconds.
+    """
 
     def __init__(self, network: Network, configs: Sequence[Config]) -> None:
-        self.parameters = network.parameters
-        self.decayed = len(network.weights)
-        self.lr = torch.tensor([config.lr for config in configs])[:, None, None]
-        self.decay = torch.tensor([config.lr * config.weight_decay for config in configs])[:, None, None]
-        self.first = [torch.zeros_like(p) for p in self.parameters]
-        self.second = [torch.zeros_like(p) for p in self.parameters]
-        self.steps = 0
+        slices: dict[tuple[float, float], list[tuple[Tensor, Tensor]]] = {}
+        for i, (parameter, gradient) in enumerate(zip(network.parameters, network.gradients, strict=True)):
+            for m, config in enumerate(configs):
+                decay = config.weight_decay if i < len(network.weights) else 0.0
+                slices.setdefault((config.lr, decay), []).append((parameter[m], gradient[m]))
+        self._groups = [
+            (
+                lr,
+                decay,
+                [p for p, _ in own],
+                [g for _, g in own],
+                [[torch.zeros_like(p) for p, _ in own] for _ in _BETAS],
+            )
+            for (lr, decay), own in slices.items()
+        ]
+        self._steps = torch.zeros(())
 
-    def step(self, gradients: Sequence[Tensor]) -> None:
-        """Update every parameter in place."""
-        self.steps += 1
-        one, two = (1 - beta**self.steps for beta in _BETAS)
-        with torch.no_grad():
-            for i, (p, g) in enumerate(zip(self.parameters, gradients, strict=True)):
-                if i < self.decayed:
-                    p.mul_(1 - self.decay)
-                self.first[i].lerp_(g, 1 - _BETAS[0])
-                self.second[i].mul_(_BETAS[1]).addcmul_(g, g, value=1 - _BETAS[1])
-                p.sub_(self.lr / one * self.first[i] / ((self.second[i] / two).sqrt_().add_(_EPSILON)))
+    def step(self) -> None:
+        """Update every parameter in place by the network's gradients."""
+        for lr, decay, parameters, gradients, (first, second) in self._groups:
+            steps = [self._steps.clone() for _ in parameters]
+            adamw(
+                parameters, gradients, first, second, [], steps, fused=True, amsgrad=False, maximize=False,
+                beta1=_BETAS[0], beta2=_BETAS[1], eps=_EPSILON, lr=lr, weight_decay=decay,
+            )  # fmt: skip
+        self._steps += 1
 
 
 @dataclass(frozen=True)
@@ -129,7 +167,7 @@ def train(
     configs: Sequence[Config],
     data: tuple[Tensor, Tensor],
     validation: tuple[Tensor, Tensor],
-    loss: Callable[[Tensor, Tensor], Tensor],
+    loss: Loss,
     *,
     epochs: int,
     patience: int | None,
@@ -161,19 +199,19 @@ def train(
     optimizer = _AdamW(network, configs)
     best = torch.full((len(configs),), torch.inf)
     when = torch.zeros(len(configs), dtype=torch.long)
-    kept = [p.detach().clone() for p in network.parameters]
+    kept = [p.clone() for p in network.parameters]
     for epoch in range(1, epochs + 1):
         order = torch.randperm(len(X), generator=generator)
         for rows in torch.split(order, batch_size):
-            total = loss(network(X[rows][None], generator), y[rows]).sum()
-            optimizer.step(torch.autograd.grad(total, network.parameters))
-        with torch.no_grad():
-            # A model whose loss is no longer a number never counts as better.
-            current = loss(network(validation[0][None]), validation[1])
-            better = current < best
-            best, when = torch.where(better, current, best), torch.where(better, epoch, when)
+            network.backward(X[rows], y[rows], loss, generator)
+            optimizer.step()
+        # A model whose loss is no longer a number never counts as better.
+        current = loss(network(validation[0]), validation[1])
+        better = current < best
+        best, when = torch.where(better, current, best), torch.where(better, epoch, when)
+        for m in better.nonzero()[:, 0].tolist():
             for old, new in zip(kept, network.parameters, strict=True):
-                old[better] = new.detach()[better]
+                old[m].copy_(new[m])
         if patience is not None and epoch - int(when.max()) >= patience:
             break
     return Trained(best, when, kept)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,7 @@ _BY_NAME: dict[str, dict[str, Any]] = {
         "regression": _boosting(HistGradientBoostingRegressor),
     },
     "cooccurrence": {"classification": CooccurrenceClassifier},
+    "cooccurrence-published": {"classification": partial(CooccurrenceClassifier, as_published=True)},
 }
 
 
@@ -47,8 +49,9 @@ def make_head(head: Any, task: str, seed: int) -> Any:
     Parameters
     ----------
     head : str or estimator
-        ``"linear"``, ``"mlp"``, ``"boosting"``, ``"kernel"`` (regression), ``"cooccurrence"`` (classification), ``"auto"``
-        (linear: on frozen vectors others were rarely better and never as fast), or a scikit-learn estimator, which is cloned.
+        ``"linear"``, ``"mlp"``, ``"boosting"``, ``"kernel"`` (regression), ``"cooccurrence"`` and
+        ``"cooccurrence-published"`` (classification), ``"auto"`` (linear: on frozen vectors others were rarely better and
+        never as fast), or a scikit-learn estimator, which is cloned.
     task : {"classification", "regression"}
     seed : int
         Of folds and weights; a given estimator keeps its own.

@@ -52,7 +52,8 @@ class CooccurrenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         Widths of all blocks of columns: the layers, then one vector of each further backbone. None = layers only.
     compressed : int, optional
         K, to which each layer is compressed. None = a quarter of a layer's width, as published (4096 to 1024). A
-        further vector that is K wide enters as it is, as published; else it is compressed too.
+        further vector that is K wide enters as it is, as published; else it is compressed too. With `as_published` none
+        is: there None = the width that all further vectors share.
     hidden : sequence of int, default=(1024, 256)
     sigma : float or "auto", default="auto"
         Steepness of the power normalization. ``"auto"`` takes the one of 1e-4, 1e-3, ..., 1 with the lowest loss on
@@ -248,9 +249,17 @@ class CooccurrenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         if n_layers < 2:
             raise UserError(
                 f"Co-occurrence pooling relates layers to each other and needs at least two; got {n_layers}.",
-                hint='take several: layers="all"',
+                hint='take several of the first backbone: layers="all"',
             )
         compressed = self.compressed or max(1, widths[0] // 4)
+        if self.as_published and (extras := set(widths[n_layers:])):
+            compressed = self.compressed or max(extras)
+            if extras != {compressed}:
+                raise UserError(
+                    "As published, vectors of further backbones enter as they are and must be as wide as the compressed "
+                    f"layers; theirs are {', '.join(map(str, widths[n_layers:]))} wide.",
+                    hint='use head="cooccurrence", which compresses them too, or backbones of one width behind the first',
+                )
         return Shape(n_layers, widths[0], widths[n_layers:], compressed, tuple(self.hidden), n_classes)
 
     def _read_scale(self, table: NDArray[Any]) -> None:

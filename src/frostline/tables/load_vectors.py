@@ -16,11 +16,9 @@ from numpy.typing import NDArray
 
 from frostline.contracts import FloatArray
 from frostline.errors import UserError
+from frostline.tables.vectors import SPACE_KEY
 
 __all__ = ["VectorTable", "check_vectors", "read_vectors"]
-
-SPACE_KEY = b"frostline.space"
-"""Metadata of a Parquet file of vectors: JSON that says how they were made."""
 
 
 @dataclass(frozen=True)

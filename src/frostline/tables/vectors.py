@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -12,13 +12,16 @@ import pyarrow as pa
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from frostline.contracts import FloatArray
+from frostline.contracts import FloatArray, canonical_json
 from frostline.errors import UserError
 from frostline.tables.write import ParquetRows, check_output, one_column, replacing
 
-__all__ = ["VECTOR_ENDINGS", "vector_writer", "write_vectors"]
+__all__ = ["SPACE_KEY", "VECTOR_ENDINGS", "vector_writer", "write_vectors"]
 
 VECTOR_ENDINGS = (".npy", ".parquet")
+
+SPACE_KEY = b"frostline.space"
+"""Metadata of a Parquet file of vectors: JSON that says how they were made."""
 
 Write = Callable[[Any, FloatArray], None]
 """Called with the ids (or None) and the vectors of a further window of rows."""
@@ -48,13 +51,15 @@ def write_vectors(path: str | Path, ids: Sequence[Any] | NDArray[Any] | None, ve
 
 
 @contextmanager
-def vector_writer(path: str | Path) -> Iterator[Write]:
+def vector_writer(path: str | Path, space: Mapping[str, Any] | None = None) -> Iterator[Write]:
     """Open a file for vectors that come in windows; the same bytes as :func:`write_vectors` of the same windows.
 
     Parameters
     ----------
     path : str or Path
         As for :func:`write_vectors`.
+    space : mapping, optional
+        JSON-able; how the vectors are made. Parquet keeps it for whoever reads the file, ``.npy`` has no place for it.
 
     Yields
     ------
@@ -70,7 +75,7 @@ def vector_writer(path: str | Path) -> Iterator[Write]:
     path = Path(path)
     as_npy = check_output(path, VECTOR_ENDINGS) == ".npy"
     with replacing(path) as file, closing(ParquetRows(file)) as rows:
-        writer = _Npy(file) if as_npy else _Parquet(rows)
+        writer = _Npy(file) if as_npy else _Parquet(rows, space)
         yield writer.write
         writer.close()
 
@@ -106,15 +111,17 @@ class _Npy:
 class _Parquet:
     """Columns `id` and `vector`, one row group a window."""
 
-    def __init__(self, rows: ParquetRows) -> None:
+    def __init__(self, rows: ParquetRows, space: Mapping[str, Any] | None) -> None:
         self.rows = rows
+        self.metadata = None if space is None else {SPACE_KEY: canonical_json(space).encode()}
 
     def write(self, ids: Any, vectors: FloatArray) -> None:
         if ids is None:
             raise UserError("Vectors in Parquet need ids, got None.", hint="Pass range(len(vectors)) for row numbers.")
         values = _checked(ids, vectors, dimensions=(2,))
         flat = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
-        self.rows.write(pa.table({"id": _id_column(ids), "vector": flat}))
+        table = pa.table({"id": _id_column(ids), "vector": flat})
+        self.rows.write(table.replace_schema_metadata(self.metadata))
 
     def close(self) -> None:
         if self.rows.empty:

@@ -1,0 +1,109 @@
+"""Plots of smoothness: Lipschitz factors as histograms, neighbors' differences by layer, gaps against gains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from frostline.reports.markup import Markup, element
+from frostline.reports.svg import Scale, canvas, label, padded, polyline, shorten, tick_text, x_axis, y_axis
+
+__all__ = ["gap_chart", "nlfd_chart", "ratio_chart"]
+
+_BINS = 40
+
+
+def nlfd_chart(series: Mapping[str, ArrayLike], name: str = "nlfd") -> Markup:
+    """Draw the share of Lipschitz factors in equal bins, a line for each embedding; the last bin holds all larger ones.
+
+    Parameters
+    ----------
+    series : mapping of str to arrays of factors
+        Not empty.
+    name : str
+        Distinct within the page.
+
+    Returns
+    -------
+    Markup
+    """
+    factors = {key: np.asarray(values, dtype=np.float64) for key, values in series.items()}
+    top = max(float(np.quantile(values, 0.98)) for values in factors.values()) or 1.0
+    edges = np.linspace(0, top, _BINS + 1)
+    shares = {
+        key: np.bincount(np.minimum((values / top * _BINS).astype(int), _BINS - 1), minlength=_BINS) / len(values)
+        for key, values in factors.items()
+    }
+    x, y = Scale(0, top, 76, 560), Scale(0, max(float(v.max()) for v in shares.values()) * 1.05, 250, 16)
+    parts = [
+        x_axis(x, 250, 16, "Lipschitz factor between nearest neighbors", tick_text),
+        y_axis(y, 76, 560, "share of rows", lambda t, ts: tick_text(t, ts, percent=True)),
+    ]
+    for i, (key, share) in enumerate(shares.items()):
+        steps = [(x(edge), y(height)) for j, height in enumerate(share) for edge in edges[j : j + 2]]
+        parts.append(polyline(steps, "line" if i == 0 else "whisker"))
+        at = int(np.argmax(share))
+        parts.append(
+            label(x(edges[at + 1]) + 6, y(share[at]) + 4, key, anchor="start", class_="strong" if i == 0 else "name")
+        )
+    spoken = "; ".join(f"{key}: mean {values.mean():.3g}" for key, values in factors.items())
+    return canvas(name, 640, 300, "Lipschitz factors", spoken, *parts)
+
+
+def ratio_chart(ratios: Mapping[str, float], name: str = "ratio") -> Markup:
+    """Draw by layer how far neighbors are apart in the target; at 1 they are as far apart as any two rows.
+
+    Parameters
+    ----------
+    ratios : mapping of layer to ratio
+        See :func:`frostline.numerics.smoothness.neighbor_ratio`; not empty.
+    name : str
+        Distinct within the page.
+
+    Returns
+    -------
+    Markup
+    """
+    x = Scale(-0.5, len(ratios) - 0.5, 76, 580)
+    y = Scale(*padded([*ratios.values(), 1.0]), 250, 16)
+    points = [(x(i), y(value)) for i, value in enumerate(ratios.values())]
+    parts = [
+        y_axis(y, 76, 580, "neighbors' difference in the target", tick_text),
+        element("line", x1=76, x2=580, y1=y(1), y2=y(1), class_="ideal"),
+        *(label(at, 270, shorten(layer, 12), class_="tick") for (at, _), layer in zip(points, ratios, strict=True)),
+        label(328, 294, "layer", class_="axis"),
+        polyline(points, "line"),
+        *(element("circle", cx=at, cy=height, r=4.0, class_="mark") for at, height in points),
+    ]
+    spoken = "; ".join(f"{layer}: {value:.2f}" for layer, value in ratios.items())
+    return canvas(name, 600, 304, "Difference between neighbors, over that between any two rows", spoken, *parts)
+
+
+def gap_chart(gaps: ArrayLike, gains: ArrayLike, labels: Sequence[str], name: str = "gap") -> Markup:
+    """Draw the smoothness gap Z of tasks against the gain in score of one embedding over another.
+
+    Parameters
+    ----------
+    gaps : array of shape (m,)
+    gains : array of shape (m,)
+    labels : sequence of m str
+        What a task is called.
+    name : str
+        Distinct within the page.
+
+    Returns
+    -------
+    Markup
+    """
+    across, up = np.asarray(gaps, dtype=np.float64), np.asarray(gains, dtype=np.float64)
+    x, y = Scale(*padded(across.tolist()), 76, 560), Scale(*padded(up.tolist()), 250, 16)
+    dots = [
+        element("g", element("title", text), element("circle", cx=x(a), cy=y(b), r=4.0, class_="mark"))
+        for a, b, text in zip(across, up, labels, strict=True)
+    ]
+    r = float(np.corrcoef(across, up)[0, 1]) if len(across) > 2 and np.ptp(across) > 0 and np.ptp(up) > 0 else None
+    title = "Gain against smoothness gap" + ("" if r is None else f" (Pearson r = {r:.2f})")
+    axes = x_axis(x, 250, 16, "smoothness gap Z", tick_text), y_axis(y, 76, 560, "gain in score", tick_text)
+    return canvas(name, 640, 300, title, f"{len(across)} tasks", *axes, *dots)

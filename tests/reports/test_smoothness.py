@@ -1,0 +1,55 @@
+"""Plots of smoothness: every mark at a finite place, and what a screen reader says."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from frostline.reports.markup import Markup
+from frostline.reports.smoothness import gap_chart, nlfd_chart, ratio_chart
+
+rng = np.random.default_rng(0)
+
+
+def drawn(chart: Markup) -> ElementTree.Element:
+    root = ElementTree.fromstring(chart)
+    places = " ".join(v for e in root.iter() for k, v in e.attrib.items() if k not in ("id", "class", "style"))
+    assert "nan" not in places
+    assert "inf" not in places
+    assert root.get("role") == "img"
+    return root
+
+
+@pytest.mark.parametrize("factors", [rng.exponential(2, 200), np.ones(5), np.zeros(3), np.array([0.0, 1e9])])
+def test_histogram(factors: np.ndarray) -> None:
+    root = drawn(nlfd_chart({"embedding": factors, "raw <columns>": rng.exponential(1, 50)}))
+    lines = [e for e in root.iter("path") if e.get("class") in ("line", "whisker")]
+    assert len(lines) == 2
+    assert root.findtext("desc", "").startswith(f"embedding: mean {factors.mean():.3g}; raw <columns>: mean ")
+
+
+def test_shares_of_a_histogram_add_up() -> None:
+    root = drawn(nlfd_chart({"only": np.array([0.0] * 30 + [1.0] * 10)}))
+    line = next(e for e in root.iter("path") if e.get("class") == "line").get("d", "")
+    heights = [250 - float(point.split()[1]) for point in line.removeprefix("M").split("L")][::2]
+    assert len(heights) == 40
+    assert heights[0] == pytest.approx(3 * heights[-1], abs=0.2)
+    assert not any(heights[1:-1])
+
+
+def test_ratio_by_layer() -> None:
+    root = drawn(ratio_chart({"0": 0.9, "final": 0.5}))
+    dots = [float(e.get("cy", "")) for e in root.iter("circle")]
+    ideal = float(next(e for e in root.iter("line") if e.get("class") == "ideal").get("y1", ""))
+    assert ideal < dots[0] < dots[1]  # the axis points up: smaller ratios lie lower
+    assert root.findtext("desc") == "0: 0.90; final: 0.50"
+    drawn(ratio_chart({"final": 1.0}))
+
+
+def test_gap_against_gain() -> None:
+    root = drawn(gap_chart([0.1, 0.2, 0.3], [1.0, 2.0, 3.0], ["a", "b", "c"]))
+    assert "r = 1.00" in root.findtext("title", "")
+    assert len(list(root.iter("circle"))) == 3
+    assert "r =" not in drawn(gap_chart([0.1, 0.1, 0.1], [1, 2, 3], list("abc"))).findtext("title", "")
