@@ -172,6 +172,7 @@ def test_stray_separators_and_single_labels_are_said(run, tmp_path):
     code, _, err = run(*fit, "--task", "multilabel")
     assert code == 2
     assert "--label-separator '|'" in err
-    code, _, err = run("sweep", write(tmp_path / "d.jsonl", rows(40)), "--target", "tags")
-    assert code == 2
-    assert "sets of labels" in err
+    for command in ("sweep", "diagnose"):
+        code, _, err = run(command, write(tmp_path / "d.jsonl", rows(40)), "--target", "tags")
+        assert code == 2
+        assert "sets of labels" in err
