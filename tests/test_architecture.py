@@ -24,7 +24,8 @@ MAY_PRINT = ("cli/",)
 PASS_TRUST_ON = {
     "cli/diagnose.py", "engines/diagnosis.py",
     "embedder.py", "estimators/saving.py", "backbones/load.py", "backbones/build.py", "backbones/vocabulary.py",
-    "engines/inputs.py", "engines/loading.py", "engines/apply.py", "engines/health.py", "cli/apply.py", "cli/health.py",
+    "engines/inputs.py", "engines/loading.py", "engines/apply.py", "engines/more.py", "engines/health.py",
+    "cli/apply.py", "cli/more.py", "cli/health.py",
     "lms/__init__.py", "lms/local.py",
 }  # fmt: skip
 """Where the user's own word on remote code is handed down; nobody says it for him."""

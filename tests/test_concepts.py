@@ -88,6 +88,14 @@ def test_concept_of_a_classifier(tmp_path):
     np.testing.assert_allclose(cav.direction, -clf.concept("short").direction)
     against, toward = cav.along(vectors, texts)
     assert min(map(len, toward)) > max(map(len, against))
+    assert (list(cav.toward), list(cav.against)) == (toward, against)
+    assert len(clf.concept("long", n_texts=2).toward) == 2
+    clf.save(tmp_path / "with", keep_texts=True)
+    clf.save(tmp_path / "without")
+    again = frostline.load(tmp_path / "with", progress=False).concept("long")
+    np.testing.assert_allclose(again.direction, cav.direction)
+    assert again.toward == cav.toward
+    assert frostline.load(tmp_path / "without", progress=False).concept("long").toward == ()
     with pytest.raises(UserError, match="'long', 'short'"):
         clf.concept("longer")
     three = np.where(np.char.str_len(texts) > 40, "huge", y)
@@ -95,5 +103,5 @@ def test_concept_of_a_classifier(tmp_path):
     scores = clf.concept("huge").score(clf.embed(texts))
     assert scores[three == "huge"].mean() > scores[three != "huge"].mean()
     words = frostline.TextClassifier(str(folder), features="tfidf").fit(texts, y)
-    with pytest.raises(UserError, match="reads words"):
+    with pytest.raises(UserError, match="does not read vectors"):
         words.concept("long")

@@ -39,6 +39,7 @@ _HOME = {
     "adapt_table": "frostline.engines",
     "behavioral_space": "frostline.spaces",
     "behavioral_table": "frostline.engines",
+    "concept_texts": "frostline.engines",
     "doctor": "frostline.engines",
     "embed_table": "frostline.engines",
     "evaluate_table": "frostline.engines",
@@ -54,7 +55,9 @@ _HOME = {
     "metrics": "frostline.numerics",
     "predict_table": "frostline.engines",
     "study_llmembed": "frostline.studies.llmembed",
+    "suggest_table": "frostline.engines",
     "sweep": "frostline.engines",
+    "update_table": "frostline.engines",
 }
 
 __all__ = sorted([*_HOME, "__version__"], key=str.casefold)
@@ -86,6 +89,7 @@ if TYPE_CHECKING:
     from frostline.engines import Selection as Selection
     from frostline.engines import adapt_table as adapt_table
     from frostline.engines import behavioral_table as behavioral_table
+    from frostline.engines import concept_texts as concept_texts
     from frostline.engines import diagnose_artifact as diagnose_artifact
     from frostline.engines import diagnose_table as diagnose_table
     from frostline.engines import doctor as doctor
@@ -100,7 +104,9 @@ if TYPE_CHECKING:
     from frostline.engines import graph_table as graph_table
     from frostline.engines import load as load
     from frostline.engines import predict_table as predict_table
+    from frostline.engines import suggest_table as suggest_table
     from frostline.engines import sweep as sweep
+    from frostline.engines import update_table as update_table
     from frostline.errors import ArtifactError as ArtifactError
     from frostline.errors import FrostlineError as FrostlineError
     from frostline.errors import MissingExtraError as MissingExtraError

@@ -36,12 +36,17 @@ class CAV:
         Balanced accuracy on rows that were held out; None where that is not known.
     null : float or None
         The same with shuffled labels: near one half. A direction whose accuracy is not far above it is no concept.
+    toward, against : tuple of str
+        Texts that lie furthest along the direction and furthest against it, the most extreme first; empty where no texts
+        are known.
     """
 
     direction: NDArray[np.float64]
     label: str = ""
     accuracy: float | None = None
     null: float | None = None
+    toward: tuple[str, ...] = ()
+    against: tuple[str, ...] = ()
 
     @classmethod
     def fit(

@@ -155,6 +155,39 @@ class Extractor:
         """
         return ExtractionStream(self, windows, total)
 
+    def recall(self, keys: KeyArray) -> Features:
+        """Features of rows whose texts nobody has any more, from the store alone; their texts are empty.
+
+        Parameters
+        ----------
+        keys : uint64 array of shape (n, 2)
+            As :class:`Features` had them.
+
+        Raises
+        ------
+        StoreError
+            There is no store, or it lacks some of the vectors, as it always does those of texts read in several windows.
+        """
+        first, inverse = distinct_keys(keys)
+        distinct = np.ascontiguousarray(keys[first])
+        known = [self.store.contains(spec, distinct) for spec in self.specs] if self.store is not None else []
+        n_lacking = len(first) - int(np.all(known, axis=0).sum()) if known else len(first)
+        if self.store is None or n_lacking:
+            raise StoreError(
+                f"The texts of {len(keys)} earlier rows are not kept, and the feature store "
+                + ("is not used." if self.store is None else f"lacks {n_lacking} of {len(first)} distinct vectors."),
+                hint="use the store of the fit (--store), or fit again with --keep-texts",
+            )
+        found = np.empty((len(first), len(self.taps), self.backbone.dim), dtype=np.float32)
+        column = np.empty((len(first), self.backbone.dim), dtype=np.float32)
+        for t, spec in enumerate(self.specs):
+            self.store.gather(spec, distinct, column)
+            found[:, t] = column
+        none = np.zeros(len(keys), dtype=bool), np.zeros((len(keys), 2), dtype=np.int64)
+        stats = EmbedStats(len(keys), len(first))
+        columns = found.reshape(len(first), sum(self.widths))[inverse]
+        return Features(columns, keys, *none, [""] * len(keys), self.taps, self.widths, self.depths, stats)
+
     def forecast(self, texts: Sequence[str], sample: int = 64) -> Forecast:
         """Count what a run would do and time a sample of it, but never a service's; nothing is stored.
 

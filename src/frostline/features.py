@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,6 +118,17 @@ class Features:
             texts=texts,
             table=None if self.table is None else self.table.take(rows),
         )
+
+    def followed_by(self, more: Features) -> Features:
+        """These rows and then others, read at the same taps; without a table."""
+        stats = EmbedStats()
+        stats.add(self.stats)
+        stats.add(more.stats)
+        joined: dict[str, Any] = {
+            name: np.concatenate([getattr(self, name), getattr(more, name)])
+            for name in ("columns", "keys", "truncated", "read")
+        }
+        return replace(self, **joined, texts=[*self.texts, *more.texts], stats=stats, table=None)
 
 
 @dataclass(frozen=True)

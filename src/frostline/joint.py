@@ -7,7 +7,7 @@ from itertools import tee
 
 import numpy as np
 
-from frostline.contracts import EmbedStats, Tap
+from frostline.contracts import EmbedStats, KeyArray, Tap
 from frostline.extraction import ExtractionStream, Extractor
 from frostline.features import Features, Forecast
 
@@ -53,6 +53,10 @@ class JointExtractor:
         """Embed windows of rows one after another, each with all backbones; as :meth:`Extractor.stream`."""
         copies = tee(windows, len(self.parts))
         return JointStream(self, [part.stream(own, total) for part, own in zip(self.parts, copies, strict=True)])
+
+    def recall(self, keys: KeyArray) -> Features:
+        """Features of rows whose texts nobody has any more; as :meth:`Extractor.recall`, with the keys of every backbone."""
+        return self._join([part.recall(keys[:, 2 * i : 2 * i + 2]) for i, part in enumerate(self.parts)])
 
     def forecast(self, texts: Sequence[str], sample: int = 64) -> Forecast:
         """Count and time what a run would do, for each backbone and in sum; nothing is stored.

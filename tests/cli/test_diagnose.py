@@ -76,6 +76,10 @@ def test_a_saved_predictor_and_drifted_rows(table, folder, tmp_path, capsys):
     assert found["FRL308"]["outcome"] == "issue"
     assert "shape" in found["FRL308"]["message"]
     assert found["FRL305"]["outcome"] == "not applicable"
+    assert (
+        found["FRL101"]["outcome"] == "issue"
+    )  # the file is the one of the fit: the predictor knows its training rows
+    assert found["FRL101"]["value"] == pytest.approx(0.8, abs=0.03)
 
 
 @pytest.mark.parametrize(

@@ -176,3 +176,12 @@ def test_a_predictor_is_no_explainer(capsys, tmp_path):
     code, captured = run(capsys, "explain", tmp_path, "--id", "x")
     assert code == 2
     assert "not a Frostline artifact" in captured.err
+
+
+def test_adapt_keeps_to_the_store_it_is_told(place, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(ELM, "fit", lambda self, *a, **how: seen.append(how["store"]) or self)
+    monkeypatch.setattr(ELM, "save", lambda self, *a, **how: None)
+    job = frostline.AdaptJob(str(place / "v.parquet"), str(place / "t.jsonl"), "key", llm=str(place / "m"))
+    frostline.adapt_table(job, tmp_path / "e", store=None)
+    assert seen == [None]

@@ -184,3 +184,87 @@ def test_a_class_that_is_new_in_the_test_part_counts_as_wrong(run, folder, tmp_p
     code, found = fit(run, tmp_path / "t.csv", folder, tmp_path / "m", "--time", "day", "--cv", 3)
     assert (code, found["labels"]) == (0, ["bad", "good", "new"])
     assert np.sum(found["confusion"]) == found["n_test"]
+
+
+def test_suggest(run, folder, tmp_path):
+    rows = reviews(80)
+    for row in rows[40:]:
+        row["label"] = ""
+    data = write(tmp_path / "t.csv", rows)
+    fit(run, data, folder, tmp_path / "m")
+    code, found = run("suggest", tmp_path / "m", data, "-n", 5, "--out", tmp_path / "next.csv", "--quiet")
+    assert code == 0
+    assert (found["n_rows"], found["n_candidates"]) == (80, 40)
+    chosen = [row["row"] for row in found["suggestions"]]
+    assert len(set(chosen)) == 5
+    assert min(chosen) > 40
+    assert [row["text"] for row in found["suggestions"]] == [rows[i - 1]["text"] for i in chosen]
+    with (tmp_path / "next.csv").open() as file:
+        assert [int(row["row"]) for row in csv.DictReader(file)] == chosen
+    code, named = run("suggest", tmp_path / "m", data, "-n", 5, "--id", "id")
+    assert [row["row"] for row in named["suggestions"]] == [rows[i - 1]["id"] for i in chosen]
+    labeled = write(tmp_path / "all.csv", reviews(80))
+    code, found = run("suggest", tmp_path / "m", labeled)
+    assert (code, "labeled already" in found["error"]) == (2, True)
+    code, found = run("suggest", tmp_path / "m", data, "-n", 0)
+    assert (code, "1 or more" in found["error"]) == (2, True)
+    code, found = run("suggest", tmp_path / "m", data, "--out", tmp_path / "next.txt")
+    assert code == 2
+
+
+def test_update(run, folder, tmp_path):
+    data = write(tmp_path / "t.csv", reviews())
+    first = fit(run, data, folder, tmp_path / "m", "--refit", "--id", "id")[1]
+    new = [{**row, "id": f"n{i}"} for i, row in enumerate(reviews(20, seed=5))]
+    new[0]["label"], new[1]["label"], new[2] = "", "strange", {**reviews()[2], "id": "n2"}
+    more = write(tmp_path / "more.csv", new)
+    code, found = run("update", tmp_path / "m", more, "--out", tmp_path / "m2", "--id", "id")
+    assert code == 0
+    assert (found["n_added"], found["n_unlabeled"], found["new_classes"]) == (19, 1, ["strange"])
+    assert found["n_train"] == 79
+    assert found["n_embedded"] == 18  # the row that the fit had is in the store
+    assert found["chosen"]["layers"] == first["chosen"]["layers"]
+    assert found["chosen"]["strength"] == first["chosen"]["strength"]
+    assert found["before"]["accuracy"] <= 17 / 18
+    assert any("On 18 of these rows" in note for note in found["notes"])
+    assert (tmp_path / "m2" / "report.html").exists()
+    run("predict", tmp_path / "m2", more, "--neighbors", 1, "--out", tmp_path / "p.jsonl")
+    found = [json.loads(line)["neighbors"][0]["row"] for line in (tmp_path / "p.jsonl").read_text().splitlines()]
+    assert found[1:] == ["n1", "r2", *[f"n{i}" for i in range(3, 20)]]
+    code, found = run("update", tmp_path / "m", more, "--out", tmp_path / "m", "--strength", "auto")
+    assert (code, found["artifact"]) == (0, str(tmp_path / "m"))
+    assert run("evaluate", tmp_path / "m", more)[1]["n_rows"] == 19
+
+
+def test_update_refused(run, folder, tmp_path):
+    data = write(tmp_path / "t.csv", reviews())
+    fit(run, data, folder, tmp_path / "m", "--no-neighbors")
+    code, found = run("update", tmp_path / "m", data, "--out", tmp_path / "m2")
+    assert (code, "keeps nothing" in found["error"]) == (2, True)
+    fit(run, data, folder, tmp_path / "m")
+    with pytest.raises(SystemExit) as stop:
+        main(["update", str(tmp_path / "m"), str(data), "--out", str(tmp_path / "m2"), "--no-store"])
+    assert stop.value.code == 2
+    assert not (tmp_path / "m2").exists()
+    code, found = run("update", tmp_path / "m", data, "--out", tmp_path / "m2", "--unlabeled", "drop")
+    assert (code, "skip, error" in found["error"]) == (2, True)
+
+
+def test_concept(run, folder, tmp_path, capsys):
+    def concept(*args):
+        with pytest.raises(SystemExit) as stop:
+            main(["concept", *map(str, args), "--json"])
+        return stop.value.code, json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+
+    rows = reviews()
+    data = write(tmp_path / "t.csv", rows)
+    fit(run, data, folder, tmp_path / "m", "--refit", "--keep-texts")
+    code, found = concept(tmp_path / "m", "good", "-n", 3)
+    label_of = {row["text"]: row["label"] for row in rows}
+    assert code == 0
+    assert [label_of[text] for text in found["toward"]] == ["good"] * 3
+    assert [label_of[text] for text in found["against"]] == ["bad"] * 3
+    assert concept(tmp_path / "m", "great")[0] == 2
+    fit(run, data, folder, tmp_path / "m2")
+    code, found = concept(tmp_path / "m2", "good")
+    assert (code, "keeps no texts" in found["error"]) == (2, True)

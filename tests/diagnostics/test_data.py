@@ -210,3 +210,13 @@ def test_without_a_tokenizer():
     rows = part(texts(30), np.arange(30) % 2)
     found = look("FRL107", Evidence("classification", train=replace(rows)))
     assert found.outcome == "not applicable"
+
+
+def test_of_many_rows_some_are_looked_at(monkeypatch):
+    monkeypatch.setattr("frostline.diagnostics.evidence.LABELED", 200)
+    X, y = separable(600, noise=0.1)
+    y[::11] = 1 - y[::11]
+    found = look("FRL106", Evidence("classification", train=part(X, y), reader=Layers(X[:, None])))
+    assert " of 200 labels" in found.message
+    named = {int(word) for word in found.message.replace("(", " ").split() if word.isdigit() and int(word) > 100}
+    assert max(named) > 200  # rows keep their numbers

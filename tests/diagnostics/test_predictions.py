@@ -153,3 +153,14 @@ def test_labels_that_the_predictor_does_not_know_are_errors():
     evidence = judged(LogisticRegression(), X, np.where(np.arange(300) >= 290, 7, y))
     assert (evidence.target(evidence.test)[-10:] == -1).all()
     assert evidence.errors(evidence.test)[-10:].tolist() == [1.0] * 10
+
+
+def test_checks_of_rows_with_unknown_labels():
+    X, y = separable(300)
+    fitted = LogisticRegression().fit(X, y)
+    evidence = Evidence(
+        "classification", test=part(X, np.where(np.arange(300) % 9 == 0, 7, y)), estimator=fitted, reader=MatrixReader()
+    )
+    assert look("FRL106", evidence).outcome == "not applicable"
+    assert look("FRL206", evidence).outcome == "passed"
+    assert look("FRL304", evidence).outcome != "not applicable"

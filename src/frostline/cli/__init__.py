@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import typer
 
-from frostline.cli import apply, diagnose, embed, explain, fit, health, space, store, study, sweep
+from frostline.cli import apply, diagnose, embed, explain, fit, health, more, space, store, study, sweep
 from frostline.errors import FrostlineError
 
 __all__ = ["app", "main"]
@@ -30,6 +30,9 @@ app = typer.Typer(
 app.command("fit")(fit.fit)
 app.command("predict")(apply.predict)
 app.command("evaluate")(apply.evaluate)
+app.command("suggest")(more.suggest)
+app.command("update")(more.update)
+app.command("concept")(more.concept)
 app.command("sweep")(sweep.sweep)
 app.command("diagnose")(diagnose.diagnose)
 app.command("embed")(embed.embed)

@@ -63,7 +63,6 @@ def adapt(
     quiet: o.Quiet = False,
 ) -> None:
     """Adapt a language model so that it explains vectors."""
-    del store, no_store  # the encoder's vectors of generated texts are kept where the user's store is
     job = frostline.AdaptJob(
         vectors,
         table,
@@ -94,7 +93,10 @@ def adapt(
         stages=stages, tune=tune, epochs=epochs, max_steps=max_steps, batch_tokens=batch_tokens, accumulate=accumulate, lr=lr,
         max_target_tokens=max_target_tokens, select=select, precision=precision, gradient_checkpointing=checkpointing,
     )  # fmt: skip
-    elm = frostline.adapt_table(job, out, options=options, texts=not no_texts, device=device, progress=not quiet)
+    elm = frostline.adapt_table(
+        job, out, options=options, texts=not no_texts, device=device, store=o.store_of(store, no_store),
+        progress=not quiet,
+    )  # fmt: skip
     if not quiet:
         typer.echo(elm.card())
     report = elm.report_

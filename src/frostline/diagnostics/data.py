@@ -39,10 +39,10 @@ _MOST_WORDS = 2_000
 
 def rows_in_both(evidence: Evidence) -> Verdict:
     """Test rows whose exact text stands in training."""
-    train, test = evidence.train, evidence.test
-    shared = overlap(list(train.texts), list(test.texts))
+    test = evidence.test
+    shared, n_train = _shared(evidence)
     if not shared.any():
-        return passed(f"None of {len(test)} test rows stands among the {len(train)} training rows.", 0.0)
+        return passed(f"None of {len(test)} test rows stands among the {n_train} training rows.", 0.0)
     first = int(np.flatnonzero(shared)[0])
     return issue(
         f"{shared.sum()} of {len(test)} test rows also stand in training (the first: test row {first}), so their score says "
@@ -179,6 +179,20 @@ def unknown_language(evidence: Evidence) -> Verdict:
             value,
         )
     return passed(f"{split:.2f} tokens for each letter, {lost:.1%} of the words confused.", value)
+
+
+def _shared(evidence: Evidence) -> tuple[NDArray[np.bool_], int]:
+    """Test rows that stand in training, and the number of training rows; a saved predictor knows digests of its own."""
+    kept = None if evidence.has_train else getattr(evidence.estimator, "rows_", None)
+    if kept is None or evidence.reader is None:
+        train = evidence.train
+        return overlap(list(train.texts), list(evidence.test.texts)), len(train)
+    keys = evidence.unchecked_features(evidence.test).keys
+    if keys.shape[1] != kept.keys.shape[1]:
+        raise NotApplicable(
+            "The predictor was trained with more backbones than it reads, so its rows have other digests."
+        )
+    return overlap(kept.keys, keys), len(kept.keys)
 
 
 def _rows(part: Part) -> Iterator[list[Any]]:

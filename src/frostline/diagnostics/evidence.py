@@ -25,6 +25,9 @@ __all__ = ["Evidence", "Part", "Prediction", "Reader", "layer_name", "raw_matrix
 
 T = TypeVar("T")
 
+LABELED = 20_000
+"""Rows whose labels are compared with out-of-fold predictions; with more, so many are drawn."""
+
 SAMPLE = 2_000
 """Rows that checks of vectors look at; with more, so many are drawn."""
 
@@ -123,9 +126,14 @@ class Evidence:
         return _there(self._against, "No rows to compare with were given (--against).")
 
     @property
+    def has_train(self) -> bool:
+        """Whether the training rows were given."""
+        return self._train is not None
+
+    @property
     def rows(self) -> Part:
         """The rows that data and vectors are judged on: those of the fit, else the others."""
-        return self.train if self._train is not None else self.test
+        return self.train if self.has_train else self.test
 
     @cached_property
     def classes(self) -> list[Any]:
@@ -152,11 +160,13 @@ class Evidence:
 
     @cached_property
     def sample(self) -> NDArray[np.intp]:
-        """Row numbers that vectors are judged on: all, or some drawn whole group by whole group."""
+        """Row numbers that vectors are judged on."""
+        return self._some(SAMPLE)
+
+    def _some(self, most: int) -> NDArray[np.intp]:
+        """All rows, or some drawn whole group by whole group."""
         n = len(self.rows)
-        if n <= SAMPLE:
-            return np.arange(n)
-        return holdout(np.zeros(n), self.groups, SAMPLE / n, self.seed, stratify=False)[1]
+        return np.arange(n) if n <= most else holdout(np.zeros(n), self.groups, most / n, self.seed, stratify=False)[1]
 
     def features(self, part: Part) -> Features:
         """Vectors of rows at all layers.
@@ -181,6 +191,12 @@ class Evidence:
         """Vectors of the sample."""
         return self.features(self.rows).take(self.sample)
 
+    @cached_property
+    def sampled_target(self) -> NDArray[Any]:
+        """Target of the sample: numbers, or numbers of the classes that occur in it, without gaps."""
+        y = self.target(self.rows)[self.sample]
+        return np.unique(y, return_inverse=True)[1] if self.task == "classification" else y
+
     @property
     def read(self) -> Candidate:
         """How the predictor reads the layers."""
@@ -190,11 +206,14 @@ class Evidence:
         """A linear head on some layers, cross-validated on the sample."""
         if candidate in self._trials:
             return self._trials[candidate]
-        y = self.target(self.rows)[self.sample]
-        if self.task == "classification":
-            y = np.unique(y, return_inverse=True)[1]
         found = attempt(
-            candidate, self.sampled, y, self.groups[self.sample], task=self.task, head="linear", seed=self.seed
+            candidate,
+            self.sampled,
+            self.sampled_target,
+            self.groups[self.sample],
+            task=self.task,
+            head="linear",
+            seed=self.seed,
         )
         if not len(found.rows):
             raise NotApplicable("There are too few rows to hold any out.")
@@ -209,19 +228,22 @@ class Evidence:
     @cached_property
     def out_of_fold(self) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """Rows, and what a linear head on the read vectors (without vectors, on words) predicts when it has not seen them."""
-        y, task = self.target(self.rows), self.task
-        if task == "classification" and (np.bincount(y[y >= 0]) < 2).any():
+        looked_at, task = self._some(LABELED), self.task
+        y, groups = self.target(self.rows)[looked_at], self.groups[looked_at]
+        if task == "classification" and (y < 0).any():
+            raise NotApplicable("Some rows have a label that the predictor does not know.")
+        if task == "classification" and (np.bincount(y, minlength=len(self.classes)) < 2).any():
             raise NotApplicable("Some class has fewer than two rows, so none of it can be held out.")
         if self.reader is None and task == "classification":
-            head: Any = TfidfClassifier(seed=self.seed).fit(list(self.rows.texts), y, list(self.groups))
-            X: Any = self.rows.texts
+            X: Any = [self.rows.texts[row] for row in looked_at]
+            head: Any = TfidfClassifier(seed=self.seed).fit(X, y, list(groups))
         else:
-            X = self.read.features(self.features(self.rows))
-            head = fit_head(make_head("linear", task, self.seed), X, y, self.groups)
-        rows, predicted = held_out(head, X, y, self.groups, task, self.seed, every=True)
+            X = self.read.features(self.features(self.rows).take(looked_at))
+            head = fit_head(make_head("linear", task, self.seed), X, y, groups)
+        rows, predicted = held_out(head, X, y, groups, task, self.seed, every=True)
         if not len(rows):
             raise NotApplicable("There are too few rows to hold any out.")
-        return rows, np.asarray(predicted, dtype=np.float64)
+        return looked_at[rows], np.asarray(predicted, dtype=np.float64)
 
     def predicted(self, part: Part) -> Prediction:
         """What the predictor says of rows."""
@@ -249,7 +271,7 @@ class Evidence:
         return self._once(name, self.test, lambda: self._baseline(name))  # type: ignore[no-any-return]
 
     def _baseline(self, name: str) -> NDArray[Any]:
-        source = self.train if name != "dummy" or self._train is not None else self.test
+        source = self.train if name != "dummy" or self.has_train else self.test
         y = self.target(source)
         known = y >= 0 if self.task == "classification" else np.ones(len(y), dtype=bool)
         if name == "dummy":

@@ -55,7 +55,7 @@ def beats_raw(evidence: Evidence) -> Verdict:
 
 def vectors_or_head(evidence: Evidence) -> Verdict:
     """Where predictions are poor: whether the vectors lack the target, or the head fails to find it."""
-    y = evidence.target(evidence.rows)[evidence.sample]
+    y = evidence.sampled_target
     Z = np.asarray(evidence.read.features(evidence.sampled), dtype=np.float64)
     if len(y) < _FEWEST or (evidence.task == "classification" and np.bincount(y).min() < 2):
         raise NotApplicable("There are too few rows to hold any out.")
@@ -72,6 +72,8 @@ def vectors_or_head(evidence: Evidence) -> Verdict:
     base = evidence.errors(evidence.test, evidence.baseline("dummy"))
     gain, error = mean_and_error(base - own)
     value = {"predictor": gain, **{name: -mean for name, (mean, _) in found.items()}}
+    if not found:
+        raise NotApplicable("There are too few rows to hold any out.")
     best, (mean, spread) = min(found.items(), key=lambda item: item[1][0])
     if mean + 2 * spread >= 0 and gain <= 2 * error:
         return issue(

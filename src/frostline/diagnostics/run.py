@@ -145,7 +145,7 @@ def _figures(evidence: Evidence, findings: list[Finding]) -> list[Markup]:
     if measured.get("FRL206"):
         figures.append(ratio_chart(measured["FRL206"]["layers"]))
     if measured.get("FRL206") and evidence.task == "regression":
-        y = evidence.target(evidence.rows)[evidence.sample]
+        y = evidence.sampled_target
         series: dict[str, FloatArray] = {"embedding": evidence.read.features(evidence.sampled)}
         if evidence.rows.table.num_columns > 1:
             series["raw columns"] = evidence.raw[evidence.sample]

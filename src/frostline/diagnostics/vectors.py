@@ -123,7 +123,7 @@ def redundant_layers(evidence: Evidence) -> Verdict:
 
 def smoothness(evidence: Evidence) -> Verdict:
     """Whether near vectors have near targets, layer by layer, and beside the raw columns."""
-    y = evidence.target(evidence.rows)[evidence.sample]
+    y = evidence.sampled_target
     if len(y) < _ENOUGH:
         raise NotApplicable(f"{len(y)} rows are too few to see how smooth the target is.")
     target = np.eye(int(y.max()) + 1)[y] if evidence.task == "classification" else y
@@ -181,7 +181,7 @@ def layer_trials(evidence: Evidence) -> dict[str, Trial]:
 def layer_gaps(evidence: Evidence) -> dict[str, SmoothnessGap]:
     """Z of what is read and of each layer against the raw columns; regression only."""
     features, raw = evidence.sampled, evidence.raw[evidence.sample]
-    y = evidence.target(evidence.rows)[evidence.sample]
+    y = evidence.sampled_target
     vectors = {"read": _read(evidence)} | {layer: one.features(features) for layer, one in evidence.layers.items()}
     wanted = vectors if len(features.taps) > 1 else {"read": vectors["read"]}
     return {name: table_smoothness_gap(raw, Z, y, n_boot=200, seed=evidence.seed) for name, Z in wanted.items()}

@@ -104,6 +104,7 @@ class ELM:
         teacher: Teacher | None = None,
         options: AdaptOptions | None = None,
         checkpoint: str | Path | None = None,
+        store: Any = "default",
         progress: Any = "auto",
     ) -> Self:
         """Learn to explain the vectors of a table's rows.
@@ -134,6 +135,8 @@ class ELM:
         options : AdaptOptions, optional
         checkpoint : path, optional
             Folder from which an interrupted fit goes on; it is gone when the fit is over.
+        store : str, path or None, default="default"
+            Feature store of the encoder that reads texts back.
         progress : "auto" or bool, default="auto"
 
         Returns
@@ -155,7 +158,7 @@ class ELM:
         half = options.precision == "bfloat16" and not (options.trains_llm and options.tune == "full")
         llm = load_llm(self.llm, dtype="bfloat16" if half else "float32", device=self.device)
         fitted = fit_model(
-            llm, data, self.config_, options, seed=self.seed, encoder=encoder, cold=cold,
+            llm, data, self.config_, options, seed=self.seed, encoder=encoder, cold=cold, store=store,
             checkpoint=None if checkpoint is None else Path(checkpoint), progress=progress,
         )  # fmt: skip
         self.explainer_, self.names_, self.pack_ = fitted.explainer, data.names, data.records.pack

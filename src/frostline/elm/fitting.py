@@ -112,6 +112,7 @@ def fit_model(
     encoder: Any = "auto",
     cold: bool = False,
     checkpoint: Path | None = None,
+    store: Any = "default",
     progress: Any = "auto",
 ) -> Fitted:
     """Train on prepared data and score the result.
@@ -128,12 +129,14 @@ def fit_model(
     cold : bool, default=False
         Whether a warm start is left aside.
     checkpoint : Path, optional
+    store : str, path or None, default="default"
+        Feature store of the encoder that reads texts back.
     progress : "auto" or bool, default="auto"
     """
     began = time.perf_counter()
     prompts = PromptEncoder(llm.tokenizer, config.n_soft_tokens, chat=llm.chat)
     texts = {name: main_text(data.records, name) for own in data.spaces.values() for name in own.ids}
-    readers = {name: _reader(data, name, encoder, texts) for name in data.spaces}
+    readers = {name: _reader(data, name, encoder, texts, store) for name in data.spaces}
     adapters, starts = {}, []
     for name in data.spaces:
         adapters[name], start = _adapter(llm, data, name, config, space_name(readers[name]), cold, seed)
@@ -162,19 +165,20 @@ def fit_model(
     return Fitted(explainer, report)
 
 
-def _reader(data: Prepared, name: str, encoder: Any, texts: dict[str, str]) -> Reader:
+def _reader(data: Prepared, name: str, encoder: Any, texts: dict[str, str], store: Any) -> Reader:
     own = data.spaces[name]
     train_ids = data.parts[name][0]
     place = {key: i for i, key in enumerate(own.ids)}
     vectors = own.vectors[[place[key] for key in train_ids]]
     if encoder == "auto":
         said = own.space.get("embedder")
-        encoder = TextEmbedder(**said) if isinstance(said, dict) else None
+        encoder = TextEmbedder(**said, store=store) if isinstance(said, dict) else None
     elif isinstance(encoder, str) and encoder != "words":
-        encoder = TextEmbedder(encoder)
+        encoder = TextEmbedder(encoder, store=store)
     if encoder is None or encoder == "words":
         features = "auto" if encoder is None else "words"
-        return Reconstructor.fit([texts[key] for key in train_ids], vectors, train_ids, features=features)
+        own_texts = [texts[key] for key in train_ids]
+        return Reconstructor.fit(own_texts, vectors, train_ids, features=features, store=store)
     reader = EncoderReader(encoder)
     reader.check(vectors[:16], [texts[key] or "-" for key in train_ids[:16]])
     return reader

@@ -29,13 +29,15 @@ class Reconstructor:
     ----------
     features : {"minilm", "words"}
         Embeddings of MiniLM, or hashed words and pairs of words (TF-IDF).
+    store : str, path or None, default="default"
+        Feature store of MiniLM's embeddings.
     """
 
     kind = "reconstructor"
 
-    def __init__(self, features: str) -> None:
+    def __init__(self, features: str, *, store: Any = "default") -> None:
         self.features = features
-        self.embedder = TextEmbedder() if features == "minilm" else None
+        self.embedder = TextEmbedder(store=store) if features == "minilm" else None
         self.coefficients: NDArray[np.floating[Any]] = np.empty((0, 0, 0))
         self.mean = np.empty(0)
         self.idf = np.ones(N_HASHED)
@@ -44,7 +46,13 @@ class Reconstructor:
 
     @classmethod
     def fit(
-        cls, texts: Sequence[str], vectors: NDArray[np.float32], ids: Sequence[str], *, features: str = "auto"
+        cls,
+        texts: Sequence[str],
+        vectors: NDArray[np.float32],
+        ids: Sequence[str],
+        *,
+        features: str = "auto",
+        store: Any = "default",
     ) -> Reconstructor:
         """Learn from training rows: once from all of them, and once without each fifth.
 
@@ -56,8 +64,9 @@ class Reconstructor:
             A row's fold is a function of its id.
         features : {"auto", "minilm", "words"}, default="auto"
             ``"auto"``: MiniLM where it is installed.
+        store : str, path or None, default="default"
         """
-        self = cls(_available() if features == "auto" else features)
+        self = cls(_available() if features == "auto" else features, store=store)
         counts = self._words(texts) if self.embedder is None else None
         if counts is not None:
             self.idf = np.log((1 + len(texts)) / (1 + (counts > 0).sum(axis=0))) + 1
@@ -112,10 +121,10 @@ class Reconstructor:
 
     @classmethod
     def from_state(
-        cls, state: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], ids: Sequence[str]
+        cls, state: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], ids: Sequence[str], *, store: Any = "default"
     ) -> Reconstructor:
         """Make a fitted reconstructor of what :meth:`get_state` gave, and the ids that it was fitted on."""
-        self = cls(state["features"])
+        self = cls(state["features"], store=store)
         self.strength = state["strength"]
         self.coefficients, self.mean, self.idf = (arrays[name] for name in ("coefficients", "mean", "idf"))
         self.fold_of = {name: _fold(name) for name in ids}

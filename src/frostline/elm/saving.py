@@ -187,7 +187,8 @@ def _unpack_space(said: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], s
         reader = EncoderReader(TextEmbedder(**params))
     elif said["reader"] is not None:
         own = _under(arrays, "reader.")
-        reader = Reconstructor.from_state(said["reader"]["state"], own, said["ids"][: said["n_train"]])
+        known = said["ids"][: said["n_train"]]
+        reader = Reconstructor.from_state(said["reader"]["state"], own, known, store=store)
     return SpaceState(
         said["name"], arrays["mean"], arrays["scale"], said["ids"], arrays["kept"], said["n_train"],
         arrays["calibration"], probes, reader, said["source"],

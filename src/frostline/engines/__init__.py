@@ -8,6 +8,7 @@ from frostline.engines.explain import AdaptJob, Selection, adapt_table, explain_
 from frostline.engines.fit import FitResult, fit_table, forecast_fit
 from frostline.engines.health import doctor
 from frostline.engines.loading import load
+from frostline.engines.more import UpdateResult, concept_texts, suggest_table, update_table
 from frostline.engines.options import EmbedOptions, FitOptions, InputOptions
 from frostline.engines.space import behavioral_table, graph_table
 
@@ -18,8 +19,10 @@ __all__ = [
     "FitResult",
     "InputOptions",
     "Selection",
+    "UpdateResult",
     "adapt_table",
     "behavioral_table",
+    "concept_texts",
     "diagnose_artifact",
     "diagnose_table",
     "doctor",
@@ -34,5 +37,7 @@ __all__ = [
     "graph_table",
     "load",
     "predict_table",
+    "suggest_table",
     "sweep",
+    "update_table",
 ]

@@ -73,6 +73,7 @@ def adapt_table(
     options: AdaptOptions | None = None,
     texts: bool = True,
     device: str = "auto",
+    store: Any = "default",
     progress: Any = "auto",
 ) -> ELM:
     """Adapt a language model and write its folder; an interrupted job that runs again goes on where it was.
@@ -87,6 +88,8 @@ def adapt_table(
     texts : bool, default=True
         Whether training texts are kept in the folder.
     device : str, default="auto"
+    store : default="default"
+        Of the encoder that reads texts back.
     progress : "auto" or bool, default="auto"
 
     Returns
@@ -102,7 +105,7 @@ def adapt_table(
         job.vectors, job.table, job.tasks, id=job.id, text=job.text, held_out=job.held_out,
         encoder=None if job.encoder == "none" else job.encoder, keep_names=job.keep_names, cold=job.cold,
         teacher=_teacher(job, out, progress), options=options, checkpoint=out.with_name(f"{out.name}.training"),
-        progress=progress,
+        store=store, progress=progress,
     )  # fmt: skip
     elm.save(out, texts=texts)
     return elm

@@ -153,7 +153,8 @@ class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
         self.target_: str | None = None  # the column's name, where a job on a table knows it
         self._keep(fitted, embedder, extractor)
         self._judge_held_out(fitted, y)
-        self.rows_ = TrainingRows.of(features, self.fused(features), self._kept(y), groups, seed=int(self.seed))
+        read = None if self.embedding_ is None else self.embedding_.candidate
+        self.rows_ = TrainingRows.of(features, read, self.fused(features), self._kept(y), groups, seed=int(self.seed))
         return self
 
     @property

@@ -17,6 +17,7 @@ from frostline.embedder import TextEmbedder
 from frostline.errors import UserError
 from frostline.estimators.arms import Fitted, needs_backbone
 from frostline.estimators.base import TextEstimator, target_vector
+from frostline.estimators.kept import extremes
 from frostline.estimators.sets import check_sets, decide_sets, judge_sets, labels_of
 from frostline.features import Features
 from frostline.heads import class_weights
@@ -199,13 +200,15 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         found = [arm.predict(features, proba=True) for arm in self.arms_]
         return np.asarray(found[0] if self.pool_ is None else self.pool_(found))
 
-    def concept(self, label: Any) -> CAV:
-        """The direction, in the space of :meth:`embed`, in which rows come to have a label.
+    def concept(self, label: Any, n_texts: int = 5) -> CAV:
+        """The direction, in the space of :meth:`embed`, in which rows come to have a label, and the texts along it.
 
         Parameters
         ----------
         label
             One of `classes_`.
+        n_texts : int, default=5
+            How many training texts at either end come with it, where they are kept.
 
         Returns
         -------
@@ -234,7 +237,9 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
             direction = coef[place]
         else:
             direction = coef[0] * (1 if place else -1) if len(known) == 2 else coef[place] - coef.mean(axis=0)
-        return CAV(np.asarray(direction / np.linalg.norm(direction), dtype=np.float64), str(label))
+        unit = np.asarray(direction / np.linalg.norm(direction), dtype=np.float64)
+        toward, against = extremes(self.rows_, unit, n_texts) if self.rows_ is not None else ((), ())
+        return CAV(unit, str(label), toward=toward, against=against)
 
     def check_target(self, y: Any, n_rows: int) -> NDArray[Any]:
         """Check labels: one a row, none missing, at least two classes; or a list of labels for each row.

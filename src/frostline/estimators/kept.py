@@ -14,13 +14,23 @@ from sklearn.utils.validation import check_is_fitted
 
 from frostline.contracts import KeyArray
 from frostline.errors import ArtifactError, UserError
-from frostline.features import Features
+from frostline.features import Features, PlainTexts
 from frostline.numerics.neighbors import nearest
 
 if TYPE_CHECKING:
+    from frostline.candidates import Candidate
     from frostline.estimators.base import TextEstimator
 
-__all__ = ["MAX_BYTES", "Neighbors", "TrainingRows", "check_neighbors", "digests", "find_neighbors", "kept_rows"]
+__all__ = [
+    "MAX_BYTES",
+    "Neighbors",
+    "TrainingRows",
+    "check_neighbors",
+    "digests",
+    "extremes",
+    "find_neighbors",
+    "kept_rows",
+]
 
 MAX_BYTES = 2**27
 """Bytes of vectors that are kept at most, 128 MiB: of more rows a random sample is, and the report says so."""
@@ -71,7 +81,7 @@ class TrainingRows:
     Attributes
     ----------
     keys : uint64 array of shape (n, 2) or (n, 2 * number of backbones)
-        Digests of what the backbone read.
+        Digests of what the backbone read; of words, of the texts.
     targets : array of shape (n,) or (n, n_targets)
         Class numbers, or numbers as they were given.
     groups : uint64 array of shape (n,), or None
@@ -100,7 +110,14 @@ class TrainingRows:
 
     @classmethod
     def of(
-        cls, features: Features, fused: NDArray[np.float32], targets: NDArray[Any], groups: Any, *, seed: int
+        cls,
+        features: Features,
+        candidate: Candidate | None,
+        fused: NDArray[np.float32],
+        targets: NDArray[Any],
+        groups: Any,
+        *,
+        seed: int,
     ) -> Self:
         """Keep what was trained on.
 
@@ -108,6 +125,8 @@ class TrainingRows:
         ----------
         features : Features
             Of the n rows.
+        candidate : Candidate or None
+            What the predictor reads of the backbones; None = words.
         fused : float32 array of shape (n, F)
             What the head reads; F = 0 where it reads words.
         targets : array of shape (n, ...)
@@ -115,6 +134,7 @@ class TrainingRows:
         seed : int
             Of the sample where the rows are too many.
         """
+        keys = _keys_read(features, candidate)
         where = np.arange(len(fused), dtype=np.int64)
         most = max(1, MAX_BYTES // max(1, 2 * fused.shape[1]))
         if len(where) > most:
@@ -124,7 +144,7 @@ class TrainingRows:
         for own in _runs(*vectors.shape):  # no entry is larger than the root of n, far within half precision
             vectors[own] = (fused[where[own]] - mean) / scale
         digested = None if groups is None else digests(groups)
-        return cls(features.keys, targets, digested, vectors, mean, scale, where, None, list(features.texts))
+        return cls(keys, targets, digested, vectors, mean, scale, where, None, list(features.texts))
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -174,6 +194,16 @@ class TrainingRows:
         return rows
 
 
+def _keys_read(features: Features, candidate: Candidate | None) -> KeyArray:
+    """Digests of what the predictor reads from now on: the texts where it reads words, else by the backbones it has kept."""
+    if candidate is None:
+        return PlainTexts()(features.texts).keys
+    names = list(dict.fromkeys(tap.backbone for tap in features.taps))
+    kept = {tap.backbone for tap in candidate.taps}
+    own = [features.keys[:, 2 * i : 2 * i + 2] for i, name in enumerate(names) if name in kept]
+    return np.ascontiguousarray(np.hstack(own))
+
+
 def digests(groups: Any) -> NDArray[np.uint64]:
     """Digest each group, so that equal ones are found again while none can be read."""
     values = groups.tolist() if isinstance(groups, np.ndarray) else list(groups)
@@ -205,6 +235,16 @@ def find_neighbors(estimator: TextEstimator, fused: NDArray[np.float32], k: int)
         1 - distances,
         None if rows.texts is None else [[rows.texts[row] for row in line] for line in found],
     )
+
+
+def extremes(rows: TrainingRows, direction: NDArray[np.float64], n: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The distinct texts that lie furthest along a direction and furthest against it; none where they are not kept."""
+    if rows.texts is None:
+        return (), ()
+    scores = rows.vectors.astype(np.float32) @ (direction * rows.scale).astype(np.float32)
+    order = [rows.texts[rows.where[i]] for i in np.argsort(-scores, kind="stable")]
+    distinct = list(dict.fromkeys(order))
+    return tuple(distinct[:n]), tuple(list(dict.fromkeys(reversed(order)))[:n])
 
 
 def check_neighbors(estimator: TextEstimator, k: int) -> TrainingRows:

@@ -37,7 +37,7 @@ from frostline.uncertainty import ResidualIntervals
 if TYPE_CHECKING:
     from frostline.estimators.base import TextEstimator
 
-__all__ = ["describe_choice", "load", "save_estimator"]
+__all__ = ["describe_choice", "load", "own_report", "save_estimator"]
 
 _KINDS: dict[str, type[TextEstimator]] = {"TextClassifier": TextClassifier, "TextRegressor": TextRegressor}
 _HEADS = (
@@ -95,7 +95,7 @@ def save_estimator(
         "decision": decision_state(estimator) if isinstance(estimator, TextClassifier) else None,
     }
     rows = _rows_state(estimator, keep_rows, keep_texts)
-    report = report or _own_report(estimator)
+    report = report or own_report(estimator)
     if estimator.rows_ is not None and rows:
         report = replace(report, notes=[*report.notes, estimator.rows_.describe(keep_texts=keep_texts)])
     files = {_HEAD_FILE: tensors, **({_ROWS_FILE: rows} if rows else {})}
@@ -306,7 +306,8 @@ def _unpack_head(head: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Any:
     return load_foreign(arrays["skops"])
 
 
-def _own_report(estimator: TextEstimator) -> FitReport:
+def own_report(estimator: TextEstimator) -> FitReport:
+    """The report of a predictor that no test rows were held back from."""
     labels = [] if getattr(estimator, "classes_", None) is None else [str(label) for label in estimator.classes_]
     return FitReport(
         task=cast(Task, estimator._task),

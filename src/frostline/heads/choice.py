@@ -21,7 +21,7 @@ from frostline.heads.linear import LinearClassifier, LinearRegressor
 from frostline.heads.mlp import MLPClassifier, MLPRegressor
 from frostline.heads.multilabel import LinearMultilabel
 
-__all__ = ["fit_head", "held_out", "make_head", "reads_layers"]
+__all__ = ["fit_head", "held_out", "make_head", "reads_layers", "settled"]
 
 
 def _boosting(kind: Any) -> Callable[..., Any]:
@@ -179,3 +179,15 @@ def _fold(
     proba = np.zeros((len(test), n_classes))
     proba[:, np.asarray(fitted.classes_)] = fitted.predict_proba(X[test])
     return test, proba
+
+
+def settled(fitted: Any) -> Any:
+    """An unfitted head that repeats the choices of a fitted one: its strength, its rates, its steepness."""
+    head = clone(fitted)
+    if isinstance(fitted, LinearClassifier | LinearRegressor):
+        head.set_params(strengths=[fitted.strength_])
+    if isinstance(fitted, MLPClassifier | MLPRegressor):
+        head.set_params(lrs=[fitted.chosen_["lr"]], weight_decays=[fitted.chosen_["weight_decay"]])
+    if isinstance(fitted, CooccurrenceClassifier):
+        head.set_params(sigma=fitted.sigma_)
+    return head
