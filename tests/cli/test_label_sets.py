@@ -176,3 +176,26 @@ def test_stray_separators_and_single_labels_are_said(run, tmp_path):
         code, _, err = run(command, write(tmp_path / "d.jsonl", rows(40)), "--target", "tags")
         assert code == 2
         assert "sets of labels" in err
+
+
+def test_more_rows_and_rows_to_label_next(run, tmp_path):
+    folder = tiny_bert(tmp_path / "b")
+    data, more = write(tmp_path / "d.csv", rows(90), "|"), write(tmp_path / "e.csv", rows(30, seed=3), "|")
+    fit = ["fit", data, "--target", "tags", "--label-separator", "|", "--features", "embedding", "--backbone", folder]
+    assert run(*fit, "--out", tmp_path / "m")[0] == 0
+    (fresh := tmp_path / "fresh.csv").write_text("text\n" + "".join(f"{row['text']}\n" for row in rows(30, seed=3)))
+    code, found, _ = run("suggest", tmp_path / "m", fresh, "-n", "3", "--out", tmp_path / "s.csv")
+    assert code == 0
+    assert len(found["suggestions"]) == 3
+    assert all(isinstance(s["prediction"], str) and 0 <= s["margin"] <= 1 for s in found["suggestions"])
+    code, _, err = run("suggest", tmp_path / "m", more, "-n", "3")
+    assert (code, "labeled already" in err) == (2, True)
+    code, found, _ = run("update", tmp_path / "m", more, "--out", tmp_path / "n")
+    assert code == 0
+    assert (found["n_added"], found["n_train"], found["task"]) == (
+        30,
+        102,
+        "multilabel",
+    )  # the model of the fit has seen 72 rows
+    assert 0 <= found["before"]["micro_f1"] <= 1
+    assert run("evaluate", tmp_path / "n", more)[1]["metrics"]["micro_f1"] > 0.5

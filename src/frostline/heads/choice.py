@@ -80,6 +80,8 @@ def make_head(head: Any, task: str, seed: int) -> Any:
             hint="pass an instance, such as Ridge()" if inspect.isclass(head) else None,
         )
     if task == "multilabel":
+        if isinstance(head, LinearMultilabel):
+            return clone(head)
         raise UserError(
             f"Rows with sets of labels are learnt by the head 'linear', not by a {type(head).__name__}.",
             hint="leave the head out",
@@ -184,7 +186,7 @@ def _fold(
 def settled(fitted: Any) -> Any:
     """An unfitted head that repeats the choices of a fitted one: its strength, its rates, its steepness."""
     head = clone(fitted)
-    if isinstance(fitted, LinearClassifier | LinearRegressor):
+    if isinstance(fitted, LinearClassifier | LinearMultilabel | LinearRegressor):
         head.set_params(strengths=[fitted.strength_])
     if isinstance(fitted, MLPClassifier | MLPRegressor):
         head.set_params(lrs=[fitted.chosen_["lr"]], weight_decays=[fitted.chosen_["weight_decay"]])
