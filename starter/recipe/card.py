@@ -88,7 +88,7 @@ def _training(trained: Run, log: list[dict[str, Any]]) -> str:
     curve = "".join(
         SIGNS[round((loss - low) / (high - low) * (len(SIGNS) - 1))] for loss in losses[:: max(1, len(losses) // 80)]
     )
-    shown = log[:: max(1, len(log) // 12)] + log[-1:]
+    shown = [*log[: -1 : max(1, len(log) // 12)], log[-1]]
     rows = "\n".join(
         f"| {line['step']:,} | {line['loss']:.3f} | {'decay' if line['decay'] else 'constant'} |" for line in shown
     )

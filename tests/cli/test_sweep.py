@@ -68,6 +68,13 @@ def test_flags_of_the_recommendation_fit(table, folder, tmp_path, capsys):
     assert ",".join(map(str, chosen["layers"])) == flags[1]
 
 
+def test_rows_without_a_target_are_counted(table, folder):
+    table.write_text(table.read_text() + "abc,\nabcd,\n")
+    report = frostline.sweep(table, target="label", embedding=frostline.EmbedOptions(str(folder), progress=False))
+    assert (report.n_rows, report.n_unlabeled, report.to_json()["n_unlabeled"]) == (120, 2, 2)
+    assert "2 rows without a target were left out" in report.to_text()
+
+
 def test_further_heads_run_on_the_best_readings_only(table, folder):
     report = frostline.sweep(
         table, target="label", heads=["linear", "mlp"], fusions=["concat"],

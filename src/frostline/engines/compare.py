@@ -113,6 +113,7 @@ def sweep(
         seconds={"embed": features.stats.seconds, "compare": time.perf_counter() - began},
         joules=meter.joules,
         energy=meter.method,
+        n_unlabeled=rows.n_unlabeled,
     )
     if html is not None:
         with replacing(Path(html)) as file:

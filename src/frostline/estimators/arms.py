@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from frostline.baselines import SMALL_TABLE, RawColumns, boosting
 from frostline.candidates import Candidate
 from frostline.contracts import FloatArray
+from frostline.embedder import TextEmbedder
 from frostline.errors import UserError
+from frostline.estimators.fields import Fields, text_columns
 from frostline.estimators.joining import BOTH, join
 from frostline.features import Features
 from frostline.heads import (
@@ -30,7 +33,9 @@ from frostline.heads import (
     TfidfClassifier,
     TfidfMultilabel,
     TfidfRegressor,
+    fit_head,
     held_out,
+    make_head,
 )
 from frostline.reports.model import CandidateScore
 from frostline.selection import select
@@ -53,21 +58,26 @@ class Arm:
 
     Attributes
     ----------
-    kind : {"embedding", "tfidf", "raw"}
+    kind : {"embedding", "fields", "tfidf", "raw"}
     head : estimator
     candidate : Candidate or None
         How an embedding is read.
     encoder : RawColumns or None
         How the table's columns become numbers.
+    fields : Fields or None
+        How text columns are read each on its own.
     """
 
     kind: str
     head: Any
     candidate: Candidate | None = None
     encoder: RawColumns | None = None
+    fields: Fields | None = None
 
     def inputs(self, features: Features) -> Any:
         """What the head reads of rows."""
+        if self.fields is not None:
+            return self.fields(features.table)
         if self.candidate is not None:
             return self.candidate.features(features)
         return features.texts if self.encoder is None else self.encoder.transform(features.table)
@@ -101,14 +111,17 @@ class Fitted:
     oof: FloatArray
 
 
-def _kinds_of(features: str, task: str, n_columns: int) -> tuple[str, ...]:
-    """The kinds of arm that ``features=`` asks for, of a table with so many columns (0: none is known)."""
+def _kinds_of(features: str, task: str, table: pa.Table | None) -> tuple[str, ...]:
+    """The kinds of arm that ``features=`` asks for, of rows with these columns (None: they are not known)."""
     if features == "both":
         return BOTH[task]
     if features != "auto":
         return (features,)
-    raw = n_columns > (0 if task == "regression" else 1) and task != "multilabel"
-    return ("embedding", "tfidf", *(("raw",) if raw else ()))
+    if task == "multilabel":
+        return BOTH[task]
+    n_columns = 0 if table is None else table.num_columns
+    has_raw = n_columns > (0 if task == "regression" else 1)
+    return ("embedding", *(("fields",) if text_columns(table) else ()), "tfidf", *(("raw",) if has_raw else ()))
 
 
 def needs_backbone(features: str) -> bool:
@@ -127,6 +140,7 @@ def learn(
     head: Any,
     seed: int,
     class_weight: NDArray[np.float64] | None = None,
+    embedder: TextEmbedder | None = None,
 ) -> Fitted:
     """Train the arms that `kinds` asks for, and join them.
 
@@ -145,6 +159,8 @@ def learn(
     seed : int
     class_weight : array of shape (n_classes,), optional
         How much rows of each class count in training. Probabilities are led back to the classes' true frequencies.
+    embedder : TextEmbedder, optional
+        What reads text columns each on its own; None = whole rows only are read.
 
     Raises
     ------
@@ -154,7 +170,7 @@ def learn(
     arms: list[Arm] = []
     table: list[CandidateScore] = []
     weights = {} if class_weight is None else {"class_weight": dict(enumerate(class_weight.tolist()))}
-    for kind in _kinds_of(kinds, task, 0 if features.table is None else features.table.num_columns):
+    for kind in _kinds_of(kinds, task, features.table):
         if kind == "embedding":
             chosen = select(found, features, y, groups, task=task, head=head, seed=seed)
             arms.append(Arm(kind, chosen.head, chosen.candidate))
@@ -162,6 +178,8 @@ def learn(
             if _is_smooth(task, y) and kinds != "embedding" and head == "auto":
                 vectors = chosen.candidate.features(features)
                 arms.append(Arm(kind, KernelRegressor(seed=seed).fit(vectors, y, list(groups)), chosen.candidate))
+        elif kind == "fields" and embedder is not None:
+            arms.append(_fit_fields(task, arms[0].candidate, features, y, groups, seed, embedder, weights))
         elif kind == "raw":
             arms += _fit_raw(task, features, y, groups, seed, weights)
         elif kinds == "tfidf" or any(features.texts):
@@ -211,6 +229,24 @@ def _fit_raw(
         smooth = ColumnsRegressor(encoder.categorical_, seed=seed).fit(X, y, list(groups))
         arms.append(Arm("raw", smooth, encoder=encoder))
     return arms
+
+
+def _fit_fields(
+    task: str,
+    candidate: Candidate | None,
+    features: Features,
+    y: NDArray[Any],
+    groups: NDArray[Any],
+    seed: int,
+    embedder: TextEmbedder,
+    weights: dict[str, Any],
+) -> Arm:
+    """A linear head on the text columns, read at the deepest layer that the whole rows are read at."""
+    if candidate is None or features.table is None:
+        raise UserError("Text columns are read beside whole rows; these features hold neither.")
+    fields = Fields.of(text_columns(features.table), candidate.taps[-1], embedder)
+    head = fit_head(make_head("linear", task, seed).set_params(**weights), fields(features.table), y, groups)
+    return Arm("fields", head, candidate, fields=fields)
 
 
 def own_thread(inputs: Any) -> Any:

@@ -148,6 +148,7 @@ class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
             head=self._trained_head(),
             seed=int(self.seed),
             class_weight=getattr(self, "class_weight_", None),
+            embedder=embedder if needs_backbone(self.features) else None,
         )
         self.n_train_ = len(y)
         self.target_: str | None = None  # the column's name, where a job on a table knows it
@@ -179,8 +180,8 @@ class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
 
     def fused(self, features: Features) -> NDArray[np.float32]:
         """The same, of features that were extracted before."""
-        arm = self.embedding_
-        return np.empty((len(features.texts), 0), np.float32) if arm is None else np.asarray(arm.inputs(features))
+        candidate = None if self.embedding_ is None else self.embedding_.candidate
+        return np.empty((len(features.texts), 0), np.float32) if candidate is None else candidate.features(features)
 
     def extract(self, X: Any) -> Features:
         """What predictions are made from: vectors by the backbone of the fit, texts, truncation and counts.

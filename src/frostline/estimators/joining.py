@@ -91,7 +91,8 @@ def join(
     seen = [_score(task, way, held[way], y, losses, best, way == name) for way in ways] if len(ways) > 1 else []
     kept = ways[name]
     pool = _pool(task, [oof[i] for i in kept], y, class_weight)
-    if choose and task != "multilabel" and not pool.weights.all():  # what has no weight need not be read
+    some = pool.weights.any() and not pool.weights.all()
+    if choose and task != "multilabel" and some:  # what has no weight need not be read
         kept = [i for i, weight in zip(kept, pool.weights, strict=True) if weight]
         pool = replace(pool, weights=pool.weights[pool.weights > 0])
     return Joined(kept, pool, seen, rows, held[name])

@@ -24,6 +24,7 @@ from frostline.errors import ArtifactError, UserError
 from frostline.estimators.arms import Arm
 from frostline.estimators.classifier import TextClassifier
 from frostline.estimators.deciding import decision_state, restore_decision
+from frostline.estimators.fields import Fields
 from frostline.estimators.foreign import dump_foreign, load_foreign
 from frostline.estimators.joining import ways_name
 from frostline.estimators.kept import TrainingRows
@@ -210,9 +211,13 @@ def _read_arms(manifest: dict[str, Any], arrays: dict[str, NDArray[Any]], embedd
     columns = manifest["columns"]
     encoder = None if columns is None else RawColumns.from_state(columns, _take(arrays, "columns"))
     for i, arm in enumerate(manifest["arms"]):
-        check_keys(arm, {"kind", "type", "state"}, f"arm {i}")
-        kind, head = arm["kind"], _unpack_head(arm, _take(arrays, str(i)))
-        arms.append(Arm(kind, head, candidate if kind == "embedding" else None, encoder if kind == "raw" else None))
+        check_keys(arm, {"kind", "type", "state", "fields"}, f"arm {i}")
+        kind, head, fields = arm["kind"], _unpack_head(arm, _take(arrays, str(i))), None
+        if kind == "fields":
+            check_keys(arm["fields"], {"columns", "tap"}, f"arm {i}: fields")
+            fields = Fields.of(tuple(arm["fields"]["columns"]), Tap(**arm["fields"]["tap"]), embedder)
+        reads = candidate if kind in ("embedding", "fields") else None
+        arms.append(Arm(kind, head, reads, encoder if kind == "raw" else None, fields))
     return arms
 
 
@@ -287,7 +292,8 @@ def _pack_learnt(estimator: TextEstimator) -> tuple[dict[str, Any], dict[str, ND
 
 def _pack_arm(arm: Arm) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     packed, tensors = _pack_head(arm.head)
-    return {"kind": arm.kind, **packed}, tensors
+    fields = None if arm.fields is None else {"columns": list(arm.fields.columns), "tap": asdict(arm.fields.tap)}
+    return {"kind": arm.kind, "fields": fields, **packed}, tensors
 
 
 def _pack_head(head: Any) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -3,8 +3,8 @@
 References
 ----------
 Ash et al., 2020, arXiv 1906.03671 (BADGE: k-means++ seeding among gradients, long where the predictor is unsure). We differ by
-gradients without their sign, vectors of unit length times the probability of being wrong, which on MR and R8 was no worse
-and needs no product of classes and columns. Wu, Lin and Huang, 2019, Information Sciences 474 (for numbers: greedy
+gradients without their sign, vectors of unit length times the probability of being wrong, which needs no product of classes
+and columns. Wu, Lin and Huang, 2019, Information Sciences 474 (for numbers: greedy
 sampling in vectors and targets, iGS).
 """
 

@@ -98,6 +98,8 @@ class SweepReport:
         embed, compare.
     joules : float or None
         Of the embedding pass; `energy` says how it was measured, or that it was not.
+    n_unlabeled : int
+        Rows without a target, which were left out.
     """
 
     task: Task
@@ -111,11 +113,12 @@ class SweepReport:
     seconds: dict[str, float] = field(default_factory=dict)
     joules: float | None = None
     energy: str = ""
+    n_unlabeled: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {
-            **{name: getattr(self, name) for name in ("task", "title", "target", "metric", "n_rows")},
+            **{name: getattr(self, name) for name in ("task", "title", "target", "metric", "n_rows", "n_unlabeled")},
             "recommendation": {**asdict(self.chosen), "flags": self.chosen.flags},
             "candidates": [asdict(row) for row in self.rows],
             **{name: getattr(self.embed, name) for name in ("n_texts", "n_embedded", "n_truncated", "n_tokens")},
@@ -142,6 +145,7 @@ class SweepReport:
         cost = f"{self.embed.n_texts:,} texts, {self.embed.n_tokens:,} tokens, {self.embed.n_embedded:,} embedded in "
         cost += f"{self.seconds['embed']:.0f} s, compared in {self.seconds['compare']:.0f} s; energy "
         cost += self.energy if self.joules is None else f"{self.joules:.0f} J ({self.energy})"
+        cost += f"; {self.n_unlabeled:,} rows without a target were left out" if self.n_unlabeled else ""
         return "\n".join([*lines, "", cost, f"to use it: frostline fit ... {self.chosen.flags}"])
 
     def to_html(self) -> str:
