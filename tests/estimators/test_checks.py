@@ -10,8 +10,6 @@ from frostline import TextClassifier, TextEmbedder, TextRegressor
 
 # "tiny" stands for a folder that the fixture makes: names of tests must not change from run to run.
 EMBEDDER = TextEmbedder("tiny", progress=False)
-_NAMES = "column names are part of what is read, and an array has other names than a frame"
-EXCLUDED = {"TextRegressor": {"check_regressor_data_not_an_array": _NAMES}}
 
 
 @pytest.fixture(scope="module")
@@ -20,10 +18,7 @@ def places(tmp_path_factory):
     return {"backbone": str(tiny_bert(home / "m", layers=1, width=8, window=192)), "store": str(home / "store")}
 
 
-@parametrize_with_checks(
-    [EMBEDDER, TextClassifier(embedder=EMBEDDER), TextRegressor(embedder=EMBEDDER)],
-    expected_failed_checks=lambda estimator: EXCLUDED.get(type(estimator).__name__, {}),
-)
+@parametrize_with_checks([EMBEDDER, TextClassifier(embedder=EMBEDDER), TextRegressor(embedder=EMBEDDER)])
 @pytest.mark.filterwarnings("ignore")
 def test_scikit_learn_compatible(estimator, check, places):
     prefix = "" if isinstance(estimator, TextEmbedder) else "embedder__"
