@@ -56,7 +56,7 @@ PADDED_MEAN = "padded_mean"
 FUSIONS = ("concat", "mean", "max")
 """How L layer vectors become one."""
 
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "multilabel", "regression"]
 
 
 def canonical_json(value: Any) -> str:

@@ -43,7 +43,7 @@ class Decision:
         where pairs that are left out cost 1 and right answers 0. The label of least expected cost is predicted.
     threshold : mapping of one label to a number or "f1", default=None
         Predict this label wherever it is at least so probable, else the most probable other one; ``"f1"`` = where its
-        out-of-fold F1 is highest.
+        out-of-fold F1 is highest. For rows with sets of labels: of any labels, or one value for all.
     precision : float, default=None
         Answer only where that many of the answers will be right; other rows are abstained from.
     level : float, default=0.95
@@ -51,7 +51,7 @@ class Decision:
     """
 
     cost: Any = None
-    threshold: Mapping[Any, float | str] | None = None
+    threshold: Mapping[Any, float | str] | float | str | None = None
     precision: float | None = None
     level: float = 0.95
 

@@ -25,7 +25,16 @@ from numpy.typing import NDArray
 from frostline.candidates import Candidate
 from frostline.contracts import FloatArray
 from frostline.features import Features
-from frostline.heads import LinearClassifier, LinearRegressor, fit_head, held_out, make_head, reads_layers, tuning_folds
+from frostline.heads import (
+    LinearClassifier,
+    LinearMultilabel,
+    LinearRegressor,
+    fit_head,
+    held_out,
+    make_head,
+    reads_layers,
+    tuning_folds,
+)
 from frostline.numerics.metrics import mean_and_error
 from frostline.reports.model import CandidateScore
 from frostline.splits import holdout
@@ -261,7 +270,7 @@ def attempt(
     """
     began = time.perf_counter()
     X, made = candidate.features(features), make_head(head, task, seed)
-    if isinstance(made, LinearClassifier):
+    if isinstance(made, LinearClassifier | LinearMultilabel):
         rows, predicted = made.tune(X, y, list(groups)) or (np.empty(0, dtype=np.intp), np.empty((0, 1)))
     else:
         if isinstance(made, LinearRegressor) or reads_layers(made):  # their fit holds rows out on the way
@@ -285,14 +294,21 @@ def _fit(
 
 
 def row_losses(task: str, predicted: FloatArray, y: NDArray[Any]) -> FloatArray:
-    """What each row costs: log loss in nats of (n, n_classes) probabilities, or squared error over the variance of y."""
+    """What each row costs: log loss in nats of (n, n_classes) probabilities, or squared error over the variance of y.
+
+    Of sets of labels it is the mean over the labels.
+    """
     if task == "classification":
         return np.asarray(-np.log(np.clip(predicted[np.arange(len(y)), y], 1e-15, 1.0)))
+    if task == "multilabel":
+        return np.asarray(-np.log(np.clip(np.where(y, predicted, 1 - predicted), 1e-15, 1.0)).mean(axis=1))
     return np.asarray((predicted - y) ** 2 / max(float(np.var(y)), 1e-300))
 
 
 def row_hits(task: str, predicted: FloatArray, y: NDArray[Any]) -> FloatArray:
-    """1 where a row is right, or its share of the explained variance."""
+    """1 where a row (of sets: every label) is right, or its share of the explained variance."""
     if task == "classification":
         return np.asarray(predicted.argmax(axis=1) == y, dtype=np.float64)
+    if task == "multilabel":
+        return np.asarray(((predicted >= 0.5) == y).all(axis=1), dtype=np.float64)
     return 1 - row_losses(task, predicted, y)

@@ -144,3 +144,12 @@ def test_what_cannot_be_done_is_said(embedder, settings, message):
     with pytest.raises(UserError) as error:
         TextClassifier(embedder=embedder, **settings).fit(*mail(60))
     assert message in str(error.value)
+
+
+def test_weights_reach_every_arm_of_a_table(embedder):
+    rng = np.random.default_rng(0)
+    texts, y = mail(400)
+    rows = [{"title": t.split()[0], "body": t, "size": int(rng.integers(9))} for t in texts]
+    clf = TextClassifier(embedder=clone(embedder).set_params(layers="final"), class_weight="balanced").fit(rows, y)
+    assert clf.predict_proba(rows)[:, 1].mean() == pytest.approx(np.mean(y == "spam"), abs=0.04)
+    assert all(arm.head.class_weight is not None for arm in clf.arms_)

@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from frostline.numerics.metrics import classification_metrics
 from frostline.splits import Indices, KeyColumn, Split, group_folds, group_ids
 
-__all__ = ["STRENGTHS", "Task", "fit_text", "text_pipeline"]
+__all__ = ["N_FOLDS", "STRENGTHS", "Task", "fit_text", "read_analyzer", "text_pipeline"]
 
 Task = Literal["classification", "regression"]
 
@@ -85,7 +85,7 @@ def fit_text(
     Pipeline or None
         None where no text has a character.
     """
-    analyzer = _analyzer(texts)
+    analyzer = read_analyzer(texts)
     if analyzer is None:
         return None
     vectorizer = text_pipeline(task, seed, analyzer=analyzer)[0]
@@ -101,7 +101,7 @@ def fit_text(
     return make_pipeline(vectorizer, _linear(task, best, seed).fit(X, y))
 
 
-def _analyzer(texts: Sequence[str]) -> Literal["word", "char"] | None:
+def read_analyzer(texts: Sequence[str]) -> Literal["word", "char"] | None:
     """Choose words where there is one, else characters, else nothing."""
     if any(re.search(r"\w", text) for text in texts):
         return "word"

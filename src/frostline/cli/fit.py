@@ -23,7 +23,9 @@ def fit(
     group: Annotated[
         str | None, typer.Option("--group", metavar="C", help="Values of this column are never split.")
     ] = None,
-    task: Annotated[str, typer.Option("--task", metavar="T", help="auto, classification, regression.")] = "auto",
+    task: Annotated[
+        str, typer.Option("--task", metavar="T", help="auto, classification, multilabel, regression.")
+    ] = "auto",
     head: Annotated[
         str, typer.Option("--head", metavar="H", help="auto, linear, mlp, kernel, boosting, cooccurrence[-published].")
     ] = "auto",
@@ -52,6 +54,10 @@ def fit(
     min_precision: Annotated[
         float | None,
         typer.Option("--min-precision", metavar="P", help="Answer only where so many answers are right: 0.95"),
+    ] = None,
+    label_separator: Annotated[
+        str | None,
+        typer.Option("--label-separator", metavar="S", help="What parts several labels of a row in a text: '|'."),
     ] = None,
     no_texts: Annotated[bool, typer.Option("--no-texts", help="Quote no texts of mistakes in the report.")] = False,
     time: o.Time = None,
@@ -90,7 +96,7 @@ def fit(
         "options": frostline.FitOptions(
             target, test, test_size, cv, refit, group, task, head, features, seed, on_overlap, target_transform,
             o.class_weight_of(class_weight), o.decision_of(cost, threshold, min_precision), not no_texts,
-            time=time, unlabeled=unlabeled, keep_rows=not no_neighbors, keep_texts=keep_texts,
+            label_separator=label_separator, time=time, unlabeled=unlabeled, keep_rows=not no_neighbors, keep_texts=keep_texts,
         ),
         "inputs": frostline.InputOptions(text, template, o.split(columns), id, number_format),
         "embedding": frostline.EmbedOptions(

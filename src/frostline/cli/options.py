@@ -145,18 +145,23 @@ def decision_of(cost: str | None, threshold: str | None, min_precision: float | 
     """The library's `decision`; None where nothing was asked for."""
     if cost is None and threshold is None and min_precision is None:
         return None
-    label, given, number = (threshold or "").rpartition("=")
-    if threshold is not None and not given:
-        raise frostline.UserError(f"--threshold {threshold}: allowed is LABEL=0.3 or LABEL=f1.")
-    try:
-        value = number if number == "f1" else float(number or 0)
-    except ValueError as error:
-        raise frostline.UserError(f"--threshold {threshold}: {number!r} is neither a number nor f1.") from error
     return frostline.Decision(
         cost=None if cost is None else _json_of(cost, "--cost"),
-        threshold=None if threshold is None else {label: value},
+        threshold=None if threshold is None else _threshold_of(threshold),
         precision=min_precision,
     )
+
+
+def _threshold_of(text: str) -> Any:
+    """A value, or a mapping of one label to it."""
+    label, given, number = text.rpartition("=")
+    try:
+        value = number if number == "f1" else float(number)
+    except ValueError as error:
+        raise frostline.UserError(
+            f"--threshold {text}: {number!r} is neither a number nor f1.", hint="allowed is LABEL=0.3 or LABEL=f1"
+        ) from error
+    return {label: value} if given else value
 
 
 def _json_of(value: str, flag: str) -> Any:

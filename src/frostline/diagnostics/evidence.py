@@ -12,8 +12,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from frostline.baselines import RawColumns, boosting, fit_text
+from frostline.baselines.text import Task
 from frostline.candidates import Candidate
-from frostline.contracts import Tap, Task
+from frostline.contracts import Tap
 from frostline.diagnostics.model import NotApplicable
 from frostline.features import Features
 from frostline.heads import TfidfClassifier, fit_head, held_out, make_head

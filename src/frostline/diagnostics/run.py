@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
 
-from frostline.contracts import FloatArray, Task
+from frostline.baselines.text import Task
+from frostline.contracts import FloatArray
 from frostline.diagnostics import data, predictions, vectors
 from frostline.diagnostics import perturb as changes
 from frostline.diagnostics.evidence import Evidence
@@ -18,6 +19,7 @@ from frostline.diagnostics.readers import find_embedder, make_part, make_reader
 from frostline.diagnostics.report import Report
 from frostline.embedder import TextEmbedder
 from frostline.errors import UserError
+from frostline.labelsets import LabelRule, are_sets
 from frostline.numerics.smoothness import nlfd
 from frostline.reports.markup import Markup
 from frostline.reports.smoothness import nlfd_chart, ratio_chart
@@ -81,6 +83,7 @@ def diagnose(
         raise UserError("There are no rows to look at.", hint="pass training rows, test rows, or both")
     if (X_train is None) != (y_train is None) or (X_test is None) != (y_test is None):
         raise UserError("Rows and targets come together: X_train with y_train, X_test with y_test.")
+    task = _task(estimator, y_train if y_train is not None else y_test)
     embedder = embedder or find_embedder(estimator)
     train, test = make_part(X_train, y_train, estimator, embedder), make_part(X_test, y_test, estimator, embedder)
     for part, name in ((train, "train"), (test, "test")):
@@ -89,7 +92,7 @@ def diagnose(
             raise UserError(f"y_{name} needs one value for each of {len(part)} rows; got shape {shape}.")
     given = X_train if X_train is not None else X_test
     evidence = Evidence(
-        _task(estimator, y_train if y_train is not None else y_test),
+        task,
         train=train,
         test=test,
         against=make_part(against, None, estimator, embedder),
@@ -104,6 +107,11 @@ def diagnose(
 
 
 def _task(estimator: Any, y: Any) -> Task:
+    if are_sets(y) or isinstance(getattr(estimator, "rule_", None), LabelRule):
+        raise UserError(
+            "The checks look at rows of one label or one number; these rows have sets of labels.",
+            hint="diagnose one label at a time: a target that says whether a row has it",
+        )
     if estimator is None:
         numbers = np.asarray(y)
         return "regression" if numbers.dtype.kind == "f" else "classification"

@@ -12,13 +12,15 @@ import pyarrow as pa
 from frostline.backbones import WINDOW_ROWS
 from frostline.contracts import EmbedStats
 from frostline.embedder import RowStream, TextEmbedder
-from frostline.engines.classes import class_scores, decision_of
+from frostline.engines.classes import class_scores, decision_of, of_confusion
 from frostline.engines.inputs import known_labels, read_labeled
 from frostline.engines.scores import LEVEL, Judgement, judge
+from frostline.engines.sets import known_sets, write_sets
 from frostline.errors import ArtifactError, UserError
 from frostline.estimators import TextClassifier, TextRegressor, load
 from frostline.estimators.kept import check_neighbors, find_neighbors
 from frostline.features import Features, Forecast
+from frostline.labelsets import LabelRule, are_sets
 from frostline.reports.classes import class_json
 from frostline.tables import PREDICTION_ENDINGS, check_output, iter_tables, prediction_writer, read_table
 
@@ -104,6 +106,8 @@ def _columns(estimator: Any, features: Features, proba: bool, interval: float | 
 def _decided(estimator: TextClassifier, features: Features) -> dict[str, Any]:
     """Labels; where a precision was asked for, none for the rows that are not answered, and a column that says so."""
     decided = estimator.decide_features(features)
+    if isinstance(estimator.rule_, LabelRule):
+        return {"prediction": write_sets(estimator, decided.labels)}
     labels: Any = decided.answers
     if decided.labels.dtype.kind != "O" or isinstance(decided.labels[0], str | date):
         # Typed by all labels, so that a window without any answer is of the same type.
@@ -149,9 +153,16 @@ def evaluate_table(
             f"{folder} was saved from Python and does not know its target column.",
             hint="use frostline.load and score in Python",
         )
-    labeled = read_labeled(data, target)
+    labeled = read_labeled(data, target, label_separator=getattr(estimator, "label_separator_", None))
     y = labeled.y
-    if isinstance(estimator, TextClassifier):
+    if isinstance(estimator, TextClassifier) and isinstance(estimator.rule_, LabelRule):
+        if not are_sets(y):
+            raise UserError(
+                f"{folder} gives sets of labels, and {target!r} of {data} has one label a row.",
+                hint="write lists, as in training",
+            )
+        y = known_sets(y, estimator.classes_.tolist(), str(data))
+    elif isinstance(estimator, TextClassifier):
         y = known_labels(y, estimator.classes_, str(data))
     else:
         y = estimator.check_target(y, len(y))
@@ -172,9 +183,10 @@ def evaluate_table(
 
 def _by_class(estimator: Any, judgement: Judgement) -> dict[str, Any]:
     """Score of each class, and of the answers where rows may be abstained from."""
-    if judgement.confusion is None:
+    counts = judgement.counts if judgement.confusion is None else of_confusion(judgement.confusion)
+    if counts is None:
         return {}
-    scores = class_scores(judgement.labels, judgement.confusion, [0] * len(judgement.labels))
+    scores = class_scores(judgement.labels, counts, [0] * len(judgement.labels))
     found: dict[str, Any] = {"classes": [class_json(score) for score in scores]}
     for score in found["classes"]:
         del score["n_train"]

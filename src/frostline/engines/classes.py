@@ -16,7 +16,7 @@ from frostline.estimators.deciding import describe_decision
 from frostline.numerics.proportions import clopper_pearson, f1_interval, wilson
 from frostline.reports.model import ClassScore, Mistake, Share
 
-__all__ = ["Answered", "class_scores", "decision_of", "find_mistakes", "keep_mistakes"]
+__all__ = ["Answered", "class_scores", "decision_of", "find_mistakes", "keep_mistakes", "of_confusion"]
 
 PAIRS, TEXTS = 10, 3
 """Pairs of classes whose mistakes are shown, and how many of each."""
@@ -62,14 +62,14 @@ def decision_of(estimator: TextClassifier, answered: Answered | None) -> dict[st
     return found
 
 
-def class_scores(labels: Sequence[str], confusion: NDArray[Any], n_train: Sequence[int]) -> list[ClassScore]:
+def class_scores(labels: Sequence[str], counts: NDArray[Any], n_train: Sequence[int]) -> list[ClassScore]:
     """Score every class.
 
     Parameters
     ----------
     labels : sequence of n_classes str
-    confusion : int array of shape (n_classes, n_classes)
-        Rows are true classes.
+    counts : int array of shape (n_classes, 3)
+        Rows of the class that were predicted as it, rows of the class, rows predicted as it.
     n_train : sequence of n_classes int
         Training rows.
 
@@ -78,22 +78,23 @@ def class_scores(labels: Sequence[str], confusion: NDArray[Any], n_train: Sequen
     list of ClassScore
         With Wilson's intervals; that of F1 is :func:`frostline.numerics.proportions.f1_interval`.
     """
-    found = []
-    counts = zip(labels, confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0), n_train, strict=True)
-    for label, hits, true, predicted, rows in counts:
-        hits, true, predicted = int(hits), int(true), int(predicted)
-        found.append(
-            ClassScore(
-                label,
-                int(rows),
-                true,
-                predicted,
-                precision=_share(hits, predicted),
-                recall=_share(hits, true),
-                f1=Share(_ratio(2 * hits, true + predicted), *f1_interval(hits, true, predicted)),
-            )
+    return [
+        ClassScore(
+            label,
+            int(rows),
+            true,
+            predicted,
+            precision=_share(hits, predicted),
+            recall=_share(hits, true),
+            f1=Share(_ratio(2 * hits, true + predicted), *f1_interval(hits, true, predicted)),
         )
-    return found
+        for label, rows, (hits, true, predicted) in zip(labels, n_train, counts.tolist(), strict=True)
+    ]
+
+
+def of_confusion(confusion: NDArray[Any]) -> NDArray[Any]:
+    """Hits, true rows and predicted rows of each class, shape (n_classes, 3)."""
+    return np.stack([confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)], axis=1)
 
 
 def find_mistakes(decided: Decided, y: NDArray[Any], texts: Sequence[str]) -> list[Mistake]:

@@ -88,8 +88,7 @@ def sweep(
     if html is not None:
         check_output(html, (".html",))
     rows = read_rows(train, options, inputs)
-    for head in heads:
-        make_head(head, rows.task, options.seed)
+    _check_heads(heads, rows.task, options.seed)
     embedder = build_embedder(replace(embedding, layers="final", pooling="recipe", fusion="concat"), inputs)
     found = _readings(embedder, embedding.layers, poolings, fusions)
     rendered = embedder.render(rows.table)
@@ -120,6 +119,17 @@ def sweep(
         with replacing(Path(html)) as file:
             file.write(report.to_html().encode())
     return report
+
+
+def _check_heads(heads: Sequence[str], task: str, seed: int) -> None:
+    """Refuse heads that do not suit the task, and sets of labels."""
+    if task == "multilabel":
+        raise UserError(
+            "The sweep compares classes and numbers; these rows have sets of labels.",
+            hint="fit compares layers for them",
+        )
+    for head in heads:
+        make_head(head, task, seed)
 
 
 def _readings(embedder: TextEmbedder, layers: Any, poolings: Sequence[str], fusions: Sequence[str]) -> list[Candidate]:

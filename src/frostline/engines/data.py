@@ -15,6 +15,7 @@ from frostline.contracts import Task
 from frostline.engines.inputs import Labeled, column_values, infer_task, input_columns, read_labeled
 from frostline.engines.options import FitOptions, InputOptions
 from frostline.errors import UserError, nearest
+from frostline.labelsets import are_sets
 from frostline.tables import has_json_cells, pick_columns
 from frostline.times import Times, latest_rows, windows
 
@@ -70,12 +71,14 @@ def read_rows(train: str | Path, options: FitOptions, inputs: InputOptions) -> F
         Files, columns or targets that cannot be used.
     """
     files = [
-        read_labeled(path, options.target, options.unlabeled) for path in (train, options.test) if path is not None
+        read_labeled(path, options.target, options.unlabeled, options.label_separator)
+        for path in (train, options.test)
+        if path is not None
     ]
     columns = input_columns(files[0].table, inputs, (options.target, inputs.id, options.group, options.time))
     y = [file.y for file in files]
     task = infer_task(y[0], options.task)
-    if len(y) == 2 and y[0].dtype.kind != y[1].dtype.kind and {y[0].dtype.kind, y[1].dtype.kind} != {"i", "f"}:
+    if len(y) == 2 and _kind(y[0]) != _kind(y[1]) and {y[0].dtype.kind, y[1].dtype.kind} != {"i", "f"}:
         raise UserError(
             f"The target {options.target!r} is {_kind(y[0])} in {files[0].name} and {_kind(y[1])} in {files[1].name}.",
             hint="write the labels the same way in both files",
@@ -87,7 +90,7 @@ def read_rows(train: str | Path, options: FitOptions, inputs: InputOptions) -> F
     names = joined(inputs.id) if inputs.id else _numbers(files)
     return FitRows(
         table=_stack([pick_columns(file.table, columns) for file in files], [file.name for file in files]),
-        y=np.concatenate(y) if y[0].dtype.kind != "O" else np.array([v for part in y for v in part], dtype=object),
+        y=np.concatenate(y),
         n_given=len(y[0]),
         keys=[joined(name) for name in (inputs.id, options.group) if name],
         names=names,
@@ -106,7 +109,9 @@ def _numbers(files: list[Labeled]) -> list[Any]:
 
 
 def _kind(y: NDArray[Any]) -> str:
-    return {"i": "a whole number", "f": "a number", "b": "a boolean"}.get(y.dtype.kind, "text")
+    return {"i": "a whole number", "f": "a number", "b": "a boolean"}.get(
+        y.dtype.kind, "lists" if are_sets(y) else "text"
+    )
 
 
 def _stack(tables: list[pa.Table], names: list[str]) -> pa.Table:

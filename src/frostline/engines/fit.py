@@ -14,24 +14,30 @@ from numpy.typing import NDArray
 
 from frostline._version import __version__
 from frostline.artifacts import check_place
-from frostline.baselines import run_baselines
+from frostline.baselines import run_baselines, run_set_baselines
 from frostline.contracts import EmbedStats
 from frostline.embedder import Rendered, TextEmbedder
-from frostline.engines.classes import class_scores, decision_of, keep_mistakes
+from frostline.engines.classes import class_scores, decision_of, keep_mistakes, of_confusion
 from frostline.engines.data import FitRows, Split, group_rows, make_split, read_rows
 from frostline.engines.inputs import build_embedder
 from frostline.engines.options import EmbedOptions, FitOptions, InputOptions
 from frostline.engines.scores import Judgement, judge, judge_folds, layer_scores
+from frostline.engines.sets import bar_note
 from frostline.errors import UserError
 from frostline.estimators import TextClassifier, TextRegressor
 from frostline.estimators.reading import whole_embedder
 from frostline.estimators.saving import describe_choice
 from frostline.features import Features, Forecast
+from frostline.labelsets import truth_table
 from frostline.reports import to_json, to_text
 from frostline.reports.model import FitReport, LayerScore
 from frostline.splits import overlap
 
 __all__ = ["FitJob", "FitResult", "fit_table", "forecast_fit"]
+
+
+LAYER_METRICS = {"classification": "accuracy", "multilabel": "subset_accuracy", "regression": "r2"}
+"""What layers and candidates are compared by in a report, by task."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +104,8 @@ def fit_table(
     judgement, judged = job.judge(features)
     estimator = job.final_estimator(features, judged)
     estimator.target_ = options.target
+    if isinstance(estimator, TextClassifier):
+        estimator.label_separator_ = options.label_separator
     report = job.report(estimator, features, judgement, began)
     estimator.save(out, report, keep_rows=options.keep_rows, keep_texts=options.keep_texts)
     return FitResult(estimator, report, Path(out))
@@ -204,19 +212,21 @@ class FitJob:
         for train, test in self.folds:
             estimator = self.fitted(features, train)
             shared = self.overlapping if self.rows.has_test_file else np.zeros(len(test), dtype=bool)
-            baselines = run_baselines(
-                self.rows.task,
-                [self.rendered.texts[i] for i in train],
-                self.rows.y[train],
-                [self.rendered.texts[i] for i in test],
-                self.rows.y[test],
-                self.rows.table.take(train),
-                self.rows.table.take(test),
-                seed=self.options.seed,
-                groups=self.groups[train],
-            )
-            found.append(judge(estimator, features.take(test), self.rows.y[test], shared, baselines))
+            found.append(judge(estimator, features.take(test), self.rows.y[test], shared, self._baselines(train, test)))
         return judge_folds(found), estimator
+
+    def _baselines(self, train: NDArray[np.intp], test: NDArray[np.intp]) -> dict[str, dict[str, float]]:
+        """The simple methods on the same rows."""
+        texts = [[self.rendered.texts[i] for i in rows] for rows in (train, test)]
+        how: dict[str, Any] = {"seed": self.options.seed, "groups": self.groups[train]}
+        y = self.rows.y
+        if self.rows.task == "multilabel":
+            labels = sorted({label for row in y for label in row})
+            return run_set_baselines(
+                texts[0], truth_table(y[train], labels), texts[1], truth_table(y[test], labels), **how
+            )
+        tables = self.rows.table.take(train), self.rows.table.take(test)
+        return run_baselines(self.rows.task, texts[0], y[train], texts[1], y[test], *tables, **how)
 
     def final_estimator(
         self, features: Features, judged: TextClassifier | TextRegressor
@@ -245,7 +255,7 @@ class FitJob:
             n_unlabeled=self.rows.n_unlabeled,
             seconds={"embed": features.stats.seconds, "fit": total - features.stats.seconds, "total": total},
             layer_scores=self._layer_scores(estimator, features.take(train), train),
-            layer_metric="accuracy" if self.rows.task == "classification" else "r2",
+            layer_metric=LAYER_METRICS[self.rows.task],
             candidates=estimator.selection_,
             notes=self._notes(features.stats),
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -256,27 +266,33 @@ class FitJob:
 
     def _about_classes(self, estimator: Any, judgement: Judgement, train: NDArray[np.intp]) -> dict[str, Any]:
         """How each class fares and how labels are decided; nothing of a regressor."""
-        if self.rows.task != "classification":
+        if self.rows.task == "regression":
             return {}
-        decision, labels, counts = decision_of(estimator, judgement.answered), judgement.labels, judgement.confusion
-        if counts is None or not labels:
-            return {"decision": decision}
-        rows = Counter(map(str, self.rows.y[train].tolist()))
-        return {
-            "decision": decision,
-            "classes": class_scores(labels, counts, [rows[label] for label in labels]),
-            "mistakes": keep_mistakes(judgement.mistakes, labels, counts) if self.options.show_texts else [],
-        }
+        labels, confusion, counts = judgement.labels, judgement.confusion, judgement.counts
+        found: dict[str, Any] = {"decision": decision_of(estimator, judgement.answered)}
+        if confusion is not None:
+            counts = of_confusion(confusion)
+            if self.options.show_texts:
+                found["mistakes"] = keep_mistakes(judgement.mistakes, labels, confusion)
+        if counts is not None:
+            y = self.rows.y[train].tolist()
+            rows = Counter(str(label) for row in y for label in (row if self.rows.task == "multilabel" else [row]))
+            found["classes"] = class_scores(labels, counts, [rows[label] for label in labels])
+        return found
 
     def _layer_scores(self, estimator: Any, features: Features, train: NDArray[np.intp]) -> list[LayerScore]:
         """Each layer alone: as the fit has compared them, else by a linear head."""
         known = [LayerScore(c.layer, c.score, c.std) for c in estimator.selection_ if c.layer]
-        if len(known) > 1:
+        if len(known) > 1 or self.rows.task == "multilabel":
             return known
         return layer_scores(self.rows.task, features, self.rows.y[train], self.groups[train], self.options.seed)
 
     def _notes(self, stats: EmbedStats) -> list[str]:
         notes = []
+        if self.rows.task == "classification" and (tip := bar_note(sorted(set(map(str, self.rows.y.tolist()))))):
+            notes.append(tip)
+        if self.rows.task == "multilabel" and (n := sum(not row for row in self.rows.y)):
+            notes.append(f"{n} of {len(self.rows.y)} rows have no label at all, which counts as an answer.")
         if n := self.rows.n_unlabeled:
             notes.append(f"{n} rows without a target were left out: they are neither learnt from nor scored.")
         if stats.n_truncated:

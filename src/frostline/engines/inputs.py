@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 from frostline.contracts import Task
 from frostline.embedder import TextEmbedder
 from frostline.engines.options import EmbedOptions, InputOptions
+from frostline.engines.sets import split_labels
 from frostline.errors import UserError, nearest
+from frostline.labelsets import are_sets
 from frostline.tables import has_json_cells, pick_columns, read_table
 
 __all__ = [
     "Labeled",
+    "as_objects",
     "build_embedder",
     "column_values",
     "infer_task",
@@ -143,7 +146,7 @@ class Labeled:
     n_unlabeled: int
 
 
-def read_labeled(path: str | Path, target: str, unlabeled: str = "skip") -> Labeled:
+def read_labeled(path: str | Path, target: str, unlabeled: str = "skip", label_separator: str | None = None) -> Labeled:
     """Read a file's rows that have a target: an empty cell, a missing value and NaN are none.
 
     Parameters
@@ -153,6 +156,8 @@ def read_labeled(path: str | Path, target: str, unlabeled: str = "skip") -> Labe
         Its column.
     unlabeled : {"skip", "error"}
         Whether rows without a target are left out and counted, or refused.
+    label_separator : str, optional
+        What parts several labels in a text; an empty text is then a row without labels, which is a target.
 
     Raises
     ------
@@ -164,7 +169,7 @@ def read_labeled(path: str | Path, target: str, unlabeled: str = "skip") -> Labe
             f"Unknown unlabeled {unlabeled!r}. Allowed: {', '.join(allowed)}.", hint=nearest(unlabeled, allowed) or None
         )
     table = read_table(path)
-    missing = missing_targets(column_values(table, target))
+    missing = missing_targets(column_values(table, target), empty=label_separator is None)
     if len(missing) and missing.all():
         raise UserError(
             f"None of the {len(missing)} rows of {path} has a target in {target!r}.", hint="label some rows"
@@ -177,14 +182,27 @@ def read_labeled(path: str | Path, target: str, unlabeled: str = "skip") -> Labe
         )
     rows = np.flatnonzero(~missing)
     table = table.take(rows) if missing.any() else table
-    return Labeled(
-        str(path), table, target_values(table, target, str(path), gaps=bool(missing.any())), rows, int(missing.sum())
-    )
+    if label_separator is not None:
+        y = as_objects(split_labels(column_values(table, target), label_separator, str(path)))
+    else:
+        y = target_values(table, target, str(path), gaps=bool(missing.any()))
+    return Labeled(str(path), table, y, rows, int(missing.sum()))
 
 
-def missing_targets(values: Sequence[Any]) -> NDArray[np.bool_]:
-    """Which targets are none: missing, empty text, NaN."""
-    none = (value is None or value == "" or (isinstance(value, float) and np.isnan(value)) for value in values)
+def as_objects(values: Sequence[Any]) -> NDArray[Any]:
+    """An object array of one dimension, whatever the values are."""
+    found = np.empty(len(values), dtype=object)
+    found[:] = values
+    return found
+
+
+def missing_targets(values: Sequence[Any], *, empty: bool = True) -> NDArray[np.bool_]:
+    """Which targets are none: missing, NaN, and as a rule empty text."""
+
+    def is_none(value: Any) -> bool:
+        return value is None or (empty and value == "") or (isinstance(value, float) and np.isnan(value))
+
+    none = map(is_none, values)
     return np.fromiter(none, dtype=bool, count=len(values))
 
 
@@ -212,6 +230,8 @@ def target_values(table: pa.Table, name: str, where: str, *, gaps: bool = False)
             f"The target column {name!r} of {where} mixes types or holds nested values.",
             hint="write all targets as text, or all as numbers",
         )
+    if any(isinstance(v, list) for v in values):
+        return as_objects([tuple(v) for v in values])
     kinds = {type(v) for v in values}
     if odd := [kind.__name__ for kind in kinds if kind not in (str, int, float, bool, date, datetime)]:
         raise UserError(
@@ -245,17 +265,24 @@ def known_labels(y: NDArray[Any], classes: NDArray[Any], where: str) -> NDArray[
 def infer_task(y: NDArray[Any], asked: str) -> Task:
     """Decide between classification and regression.
 
-    Text and booleans are labels. Numbers are labels where they are at most 20 distinct whole numbers, each in two rows
-    on average, else targets.
+    Lists are sets of labels, text and booleans are labels. Numbers are labels where they are at most 20 distinct whole
+    numbers, each in two rows on average, else targets.
 
     Raises
     ------
     UserError
         An unknown task, or regression on text.
     """
-    allowed = ("auto", "classification", "regression")
+    allowed = ("auto", "classification", "multilabel", "regression")
     if asked not in allowed:
         raise UserError(f"Unknown task {asked!r}. Allowed: {', '.join(allowed)}.", hint=nearest(asked, allowed) or None)
+    if are_sets(y) and asked != "regression":
+        return "multilabel"
+    if asked == "multilabel":
+        raise UserError(
+            f"The target has one label a row (the first is {y[0]!r}).",
+            hint="write lists (JSON Lines, Parquet), or say what parts labels in a text: --label-separator '|'",
+        )
     numbers = y.dtype.kind in "iuf"
     if asked == "regression" and not numbers:
         raise UserError(f"The target is not a number (its first value is {y[0]!r}), so it cannot be regressed.")

@@ -12,11 +12,13 @@ from frostline.artifacts import check_place
 from frostline.contracts import EmbedStats
 from frostline.engines.inputs import column_values, missing_targets, read_labeled
 from frostline.engines.scores import judge
+from frostline.engines.sets import write_sets
 from frostline.errors import ArtifactError, UserError
 from frostline.estimators import TextClassifier, load
 from frostline.estimators.saving import own_report
 from frostline.estimators.suggest import suggest
 from frostline.estimators.update import check_update, learn_more
+from frostline.labelsets import LabelRule
 from frostline.reports import to_json, to_text
 from frostline.reports.model import FitReport
 from frostline.tables import PREDICTION_ENDINGS, check_output, prediction_writer, read_table
@@ -72,17 +74,21 @@ def suggest_table(
     names = list(range(1, table.num_rows + 1)) if id is None else column_values(table, id)
     labeled = None
     if estimator.target_ in table.column_names:
-        labeled = ~missing_targets(column_values(table, str(estimator.target_)))
+        parted = getattr(estimator, "label_separator_", None) is not None
+        labeled = ~missing_targets(column_values(table, str(estimator.target_)), empty=not parted)
     features = estimator.extract(table)
     found = suggest(estimator, features, n, labeled)
-    columns: dict[str, Any] = {"row": [names[row] for row in found.rows], "prediction": found.predictions}
+    predictions: Any = found.predictions
+    if isinstance(estimator, TextClassifier) and isinstance(estimator.rule_, LabelRule):
+        predictions = write_sets(estimator, predictions)
+    columns: dict[str, Any] = {"row": [names[row] for row in found.rows], "prediction": predictions}
     if found.margins is not None:
         columns["margin"] = found.margins
     columns["text"] = [features.texts[row] for row in found.rows]
     if out is not None:
         with prediction_writer(out) as write:
             write(columns)
-    plain = {name: values.tolist() if isinstance(values, np.ndarray) else values for name, values in columns.items()}
+    plain = {name: values.tolist() if hasattr(values, "tolist") else values for name, values in columns.items()}
     return {
         "n_rows": table.num_rows,
         "n_candidates": found.n_candidates,
@@ -208,7 +214,7 @@ def update_table(
             f"{folder} was saved from Python and does not know its target column.", hint="use est.update in Python"
         )
     rows = check_update(estimator, strength)
-    more = read_labeled(data, estimator.target_, unlabeled)
+    more = read_labeled(data, estimator.target_, unlabeled, getattr(estimator, "label_separator_", None))
     names = column_values(more.table, id) if id else [f"{Path(data).name}:{row + 1}" for row in more.rows]
     features = estimator.extract(more.table)
     classes = set(estimator.classes_.tolist()) if isinstance(estimator, TextClassifier) else set()

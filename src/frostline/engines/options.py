@@ -87,7 +87,7 @@ class FitOptions:
         Train the saved model on the test part as well, after it was judged.
     group : str, optional
         Column whose values are never split between training and test.
-    task : {"auto", "classification", "regression"}, default="auto"
+    task : {"auto", "classification", "multilabel", "regression"}, default="auto"
     head : str or estimator, default="auto"
     features : {"auto", "embedding", "tfidf", "raw", "both"}, default="auto"
     seed : int, default=0
@@ -100,6 +100,8 @@ class FitOptions:
         Costs, a threshold, or a precision below which no answer is given.
     show_texts : bool, default=True
         Whether the report quotes the beginning of test rows that were predicted wrongly.
+    label_separator : str, optional
+        What parts the labels of a row in the target's text, such as ``"|"``; lists are sets of labels without it.
     time : str, optional
         Column of dates, times or numbers: the latest rows are the test part, folds are expanding windows.
     unlabeled : {"skip", "error"}, default="skip"
@@ -125,6 +127,7 @@ class FitOptions:
     class_weight: Any = None
     decision: Decision | None = None
     show_texts: bool = True
+    label_separator: str | None = None
     time: str | None = None
     unlabeled: str = "skip"
     keep_rows: bool = True

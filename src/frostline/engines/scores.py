@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frostline.engines.classes import Answered, find_mistakes
+from frostline.engines.sets import score_sets
 from frostline.errors import UserError
 from frostline.estimators import TextClassifier, TextRegressor
 from frostline.features import Features
@@ -23,6 +24,10 @@ LEVEL = 0.9
 """Nominal coverage of the intervals in every report."""
 
 
+_OWN = ("certainty", "answered", "mistakes", "counts")
+"""What a report takes over only in part."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Judgement:
     """Scores and what plots need; see :class:`frostline.contracts.FitReport` for the fields."""
@@ -33,6 +38,7 @@ class Judgement:
     metrics_std: dict[str, float] | None = None
     labels: list[str] = dataclasses.field(default_factory=list)
     confusion: NDArray[Any] | None = None
+    counts: NDArray[Any] | None = None
     reliability: list[tuple[float, float, int]] = dataclasses.field(default_factory=list)
     scatter: dict[str, NDArray[Any]] = dataclasses.field(default_factory=dict)
     mistakes: list[Mistake] = dataclasses.field(default_factory=list)
@@ -42,7 +48,7 @@ class Judgement:
     def as_report(self) -> dict[str, Any]:
         """The fields that a report takes over as they are."""
         names = [field.name for field in dataclasses.fields(self)]
-        return {name: getattr(self, name) for name in names if name not in ("certainty", "answered", "mistakes")}
+        return {name: getattr(self, name) for name in names if name not in _OWN}
 
 
 def judge(
@@ -66,6 +72,16 @@ def judge(
 def _judge_classes(
     estimator: Any, features: Features, y: NDArray[Any], baselines: dict[str, dict[str, float]]
 ) -> Judgement:
+    if (sets := score_sets(estimator, features, y)) is not None:
+        certainty = np.column_stack([sets.proba.ravel(), sets.truths.ravel()])
+        return Judgement(
+            metrics=sets.metrics,
+            baselines=baselines,
+            labels=[str(label) for label in sets.labels],
+            counts=sets.counts,
+            reliability=reliability_bins(*certainty.T),
+            certainty=certainty,
+        )
     classes, decided = estimator.classes_, estimator.decide_features(features)
     # A class that training had no row of: each of its rows is an error, and stands as one in the confusion.
     every = np.concatenate([classes, np.setdiff1d(y, classes)])
@@ -130,7 +146,8 @@ def judge_folds(folds: Sequence[Judgement]) -> Judgement:
         metrics_std=_over([fold.metrics for fold in folds], np.std),
         baselines={name: _over([fold.baselines[name] for fold in folds], np.mean) for name in names},
         labels=labels,
-        confusion=_confusion_over(folds, labels) if labels else None,
+        confusion=_confusion_over(folds, labels) if labels and folds[0].confusion is not None else None,
+        counts=_counts_over(folds, labels) if folds[0].counts is not None else None,
         mistakes=[mistake for fold in folds for mistake in fold.mistakes],
         answered=sum(answered[1:], answered[0]) if answered else None,
         reliability=[] if joined is None else reliability_bins(joined[:, 0], joined[:, 1].astype(bool)),
@@ -145,6 +162,15 @@ def _confusion_over(folds: Sequence[Judgement], labels: Sequence[str]) -> NDArra
         if fold.confusion is not None:
             own = [labels.index(label) for label in fold.labels]
             counts[np.ix_(own, own)] += fold.confusion
+    return counts
+
+
+def _counts_over(folds: Sequence[Judgement], labels: Sequence[str]) -> NDArray[Any]:
+    """Counts of each label in all folds, of which some may lack a label."""
+    counts = np.zeros((len(labels), 3), dtype=np.intp)
+    for fold in folds:
+        if fold.counts is not None:
+            counts[[labels.index(label) for label in fold.labels]] += fold.counts
     return counts
 
 

@@ -27,9 +27,11 @@ from frostline.features import Features
 from frostline.heads import (
     ColumnsRegressor,
     KernelRegressor,
+    LabelPool,
     LogPool,
     SumPool,
     TfidfClassifier,
+    TfidfMultilabel,
     TfidfRegressor,
     fit_head,
     held_out,
@@ -43,7 +45,11 @@ __all__ = ["Arm", "Fitted", "learn", "needs_backbone", "own_thread"]
 KERNEL_ROWS = 10_000
 """With more rows no kernel is tried beside ridge and trees: it would take minutes, and trees do as well."""
 
-TFIDF_HEADS: dict[str, Any] = {"classification": TfidfClassifier, "regression": TfidfRegressor}
+TFIDF_HEADS: dict[str, Any] = {
+    "classification": TfidfClassifier,
+    "multilabel": TfidfMultilabel,
+    "regression": TfidfRegressor,
+}
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ class Fitted:
     Attributes
     ----------
     arms : list of Arm
-    pool : LogPool, SumPool or None
+    pool : LogPool, LabelPool, SumPool or None
         None where there is one arm whose own output counts.
     table : list of CandidateScore
         Everything that was compared.
@@ -99,7 +105,7 @@ class Fitted:
     """
 
     arms: list[Arm]
-    pool: LogPool | SumPool | None
+    pool: LogPool | LabelPool | SumPool | None
     table: list[CandidateScore]
     rows: NDArray[np.intp]
     oof: FloatArray
@@ -111,6 +117,8 @@ def _kinds_of(features: str, task: str, table: pa.Table | None) -> tuple[str, ..
         return BOTH[task]
     if features != "auto":
         return (features,)
+    if task == "multilabel":
+        return BOTH[task]
     n_columns = 0 if table is None else table.num_columns
     has_raw = n_columns > (0 if task == "regression" else 1)
     return ("embedding", *(("fields",) if text_columns(table) else ()), "tfidf", *(("raw",) if has_raw else ()))
@@ -138,12 +146,12 @@ def learn(
 
     Parameters
     ----------
-    task : {"classification", "regression"}
+    task : {"classification", "multilabel", "regression"}
     found : sequence of Candidate
         Empty where no backbone is read.
     features : Features
     y : array of shape (n,)
-        Class numbers or numbers.
+        Class numbers or numbers; of sets of labels truth values, shape (n, n_labels).
     groups : int array of shape (n,)
     kinds : {"embedding", "tfidf", "raw", "both", "auto"}
     head : str or estimator
@@ -171,23 +179,23 @@ def learn(
                 vectors = chosen.candidate.features(features)
                 arms.append(Arm(kind, KernelRegressor(seed=seed).fit(vectors, y, list(groups)), chosen.candidate))
         elif kind == "fields" and embedder is not None:
-            arms.append(_fit_fields(task, arms[0].candidate, features, y, groups, seed, embedder))
+            arms.append(_fit_fields(task, arms[0].candidate, features, y, groups, seed, embedder, weights))
         elif kind == "raw":
             arms += _fit_raw(task, features, y, groups, seed, weights)
         elif kinds == "tfidf" or any(features.texts):
             words = TFIDF_HEADS[task](seed=seed).set_params(**weights)
             arms.append(Arm(kind, words.fit(features.texts, y, list(groups))))
     parts = [_held_out(arm, features, y, groups, task, seed, alone=len(arms) == 1) for arm in arms]
-    if all(len(rows) for rows, _ in parts) and (len(arms) > 1 or task == "classification"):
+    if all(len(rows) for rows, _ in parts) and (len(arms) > 1 or task != "regression"):
         joined = join(task, [arm.kind for arm in arms], parts, y, choose=kinds == "auto", class_weight=class_weight)
         return Fitted([arms[i] for i in joined.arms], joined.pool, table + joined.seen, joined.rows, joined.oof)
     if kinds == "both":
         raise UserError(
-            f"The head's predictions cannot be weighed against those of {'words' if task == 'classification' else 'columns'}: "
+            f"The head's predictions cannot be weighed against those of {'columns' if task == 'regression' else 'words'}: "
             "it gives no probabilities, or there are too few rows to hold any out.",
             hint="use features='embedding', or head='linear'",
         )
-    pool = None
+    pool: LogPool | None = None
     if class_weight is not None and hasattr(arms[0].head, "predict_proba"):
         pool = LogPool(np.ones(1), -np.log(class_weight))
     return Fitted(arms[:1], pool, table, *parts[0])
@@ -231,12 +239,13 @@ def _fit_fields(
     groups: NDArray[Any],
     seed: int,
     embedder: TextEmbedder,
+    weights: dict[str, Any],
 ) -> Arm:
     """A linear head on the text columns, read at the deepest layer that the whole rows are read at."""
     if candidate is None or features.table is None:
         raise UserError("Text columns are read beside whole rows; these features hold neither.")
     fields = Fields.of(text_columns(features.table), candidate.taps[-1], embedder)
-    head = fit_head(make_head("linear", task, seed), fields(features.table), y, groups)
+    head = fit_head(make_head("linear", task, seed).set_params(**weights), fields(features.table), y, groups)
     return Arm("fields", head, candidate, fields=fields)
 
 
@@ -252,7 +261,7 @@ def _held_out(
     if alone and getattr(arm.head, "as_published", False):  # the published code holds nothing out
         return np.empty(0, dtype=np.intp), np.empty(0)
     if arm.kind == "tfidf":
-        found = getattr(arm.head, "oof_proba_" if task == "classification" else "oof_pred_", None)
+        found = getattr(arm.head, "oof_pred_" if task == "regression" else "oof_proba_", None)
         return (np.arange(len(y)), found) if found is not None else (np.empty(0, dtype=np.intp), np.empty(0))
     if task == "classification" and not hasattr(arm.head, "predict_proba"):
         return np.empty(0, dtype=np.intp), np.empty(0)

@@ -22,7 +22,7 @@ from frostline.estimators.occlusion import Occlusion, occlude
 from frostline.estimators.reading import candidates_of, settle, whole_embedder
 from frostline.estimators.workflow import Workflow
 from frostline.features import Features, PlainTexts
-from frostline.heads import LogPool, SumPool, make_head, reads_layers
+from frostline.heads import LabelPool, LogPool, SumPool, make_head, reads_layers
 from frostline.reports.model import CandidateScore, FitReport
 from frostline.splits import group_ids
 
@@ -45,7 +45,7 @@ class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
 
     _task: str
     arms_: list[Arm]
-    pool_: LogPool | SumPool | None
+    pool_: LogPool | LabelPool | SumPool | None
     layers_: list[Layer] | dict[str, list[Layer]]
     selection_: list[CandidateScore]
 

@@ -18,8 +18,10 @@ from frostline.errors import UserError
 from frostline.estimators.arms import Fitted, needs_backbone
 from frostline.estimators.base import TextEstimator, target_vector
 from frostline.estimators.kept import extremes
+from frostline.estimators.sets import check_sets, decide_sets, judge_sets, labels_of
 from frostline.features import Features
 from frostline.heads import class_weights
+from frostline.labelsets import LabelRule, are_sets, label_sets, truth_table
 from frostline.numerics.metrics import classification_metrics
 
 __all__ = ["TextClassifier"]
@@ -72,13 +74,18 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
     decision : Decision, default=None
         A cost matrix, a threshold, or the precision below which no answer is given; None = the most probable class.
 
+    Notes
+    -----
+    Where `y` holds a list (tuple, set) of labels for each row, every label is a question of its own: a calibrated
+    probability, and a threshold chosen where the out-of-fold F1 of the label is highest.
+
     Attributes
     ----------
     classes_ : ndarray
         Labels as they were given.
     class_weight_ : ndarray of shape (n_classes,) or None
         Weights, the mean over training rows 1.
-    rule_ : Rule
+    rule_ : Rule or LabelRule
         What `decision` and `class_weight` became on out-of-fold predictions.
     arms_ : list
         What was trained: a head on vectors, a head on words, or both; heads see labels as 0..n_classes-1.
@@ -100,8 +107,9 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
     """
 
     _task = "classification"
-    rule_: Rule
+    rule_: Rule | LabelRule
     class_weight_: NDArray[np.float64] | None
+    label_separator_: str | None = None
 
     def __init__(
         self,
@@ -134,7 +142,8 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         Returns
         -------
         array of shape (n_samples,)
-            Where `decision` asks for a precision, None for the rows that are not answered.
+            Where `decision` asks for a precision, None for the rows that are not answered; where rows have sets of labels,
+            a tuple of labels for each, perhaps empty.
         """
         return self.predict_features(self.extract(X))
 
@@ -159,6 +168,8 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
     def decide_features(self, features: Features) -> Decided:
         """Decide from extracted features."""
         check_is_fitted(self, "arms_")
+        if isinstance(self.rule_, LabelRule):
+            return decide_sets(self, self.proba_features(features))
         if not _head_has_proba(self) or (self.pool_ is None and self.rule_.is_plain):
             labels = np.asarray(self.classes_[self.arms_[0].predict(features, proba=False)])
             return Decided(labels, None, np.zeros(len(labels), dtype=bool))
@@ -178,7 +189,7 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         Returns
         -------
         array of shape (n_samples, n_classes)
-            Columns in the order of `classes_`.
+            Columns in the order of `classes_`. Of sets of labels each column is a probability of its own.
         """
         return np.asarray(self.proba_features(self.extract(X)))
 
@@ -222,18 +233,24 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
                 hint="fit with features='embedding' and head='linear', or use CAV.fit on vectors of your choice",
             )
         place = known.index(label)
-        direction = coef[0] * (1 if place else -1) if len(known) == 2 else coef[place] - coef.mean(axis=0)
+        if isinstance(self.rule_, LabelRule):
+            direction = coef[place]
+        else:
+            direction = coef[0] * (1 if place else -1) if len(known) == 2 else coef[place] - coef.mean(axis=0)
         unit = np.asarray(direction / np.linalg.norm(direction), dtype=np.float64)
         toward, against = extremes(self.rows_, unit, n_texts) if self.rows_ is not None else ((), ())
         return CAV(unit, str(label), toward=toward, against=against)
 
     def check_target(self, y: Any, n_rows: int) -> NDArray[Any]:
-        """Check labels: one a row, none missing, at least two classes.
+        """Check labels: one a row, none missing, at least two classes; or a list of labels for each row.
 
         Raises
         ------
         UserError
         """
+        self._task = "multilabel" if are_sets(y) else "classification"
+        if self._task == "multilabel":
+            return check_sets(self, y, n_rows)
         labels = target_vector(y, n_rows)
         if labels.dtype.kind == "O" and len(kinds := {type(v).__name__ for v in labels}) > 1:
             raise UserError(
@@ -283,6 +300,9 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         return class_weights(given, np.arange(len(classes)), codes)
 
     def _targets(self, y: NDArray[Any]) -> NDArray[Any]:
+        if self._task == "multilabel":
+            self.classes_, self.class_weight_ = labels_of(y), None
+            return truth_table(y, self.classes_.tolist())
         self.classes_, codes = np.unique(y, return_inverse=True)
         self.class_weight_ = self._weights(self.classes_, codes)
         return codes
@@ -291,7 +311,11 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         return self._targets(y)
 
     def as_given(self, kept: NDArray[Any]) -> NDArray[Any]:
-        """Labels of class numbers."""
+        """Labels of class numbers, or sets of labels of truth values."""
+        if isinstance(self.rule_, LabelRule):
+            truths = np.asarray(kept, dtype=bool)
+            sets = label_sets(truths.reshape(-1, truths.shape[-1]), self.classes_.tolist())
+            return sets.reshape(truths.shape[:-1])
         return np.asarray(self.classes_[kept])
 
     def _trained_head(self) -> Any:
@@ -300,6 +324,9 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         return self._new_head().set_params(class_weight=dict(enumerate(self.class_weight_.tolist())))
 
     def _judge_held_out(self, fitted: Fitted, y: NDArray[Any]) -> None:
+        if self._task == "multilabel":
+            judge_sets(self, fitted, self._targets(y))
+            return
         true, classes = self._targets(y)[fitted.rows], np.arange(len(self.classes_))
         self.rule_ = make_rule(self.decision, self.classes_.tolist(), self.class_weight_, true, fitted.oof)
         known = len(true) > 0

@@ -10,6 +10,7 @@ import numpy as np
 
 from frostline.artifacts import check_keys
 from frostline.decisions import Cutoff, Decision, Rule, by_label
+from frostline.labelsets import LabelRule
 
 if TYPE_CHECKING:
     from frostline.estimators.classifier import TextClassifier
@@ -23,6 +24,10 @@ def decision_state(classifier: TextClassifier) -> dict[str, Any]:
     """Parameters and what was chosen; labels by their number among the classes."""
     classes, given, decision = classifier.classes_.tolist(), classifier.class_weight, classifier.decision
     rule, weights = classifier.rule_, classifier.class_weight_
+    if isinstance(rule, LabelRule):
+        asked = None if decision is None else [_numbered(decision.threshold, classes, "threshold")]
+        state = {"thresholds": rule.thresholds.tolist(), "asked": asked}
+        return {**state, "separator": classifier.label_separator_}
     return {
         "class_weight": _numbered(given, classes, "class_weight"),
         "weights": None if weights is None else weights.tolist(),
@@ -50,8 +55,16 @@ def restore_decision(classifier: TextClassifier, state: Mapping[str, Any]) -> No
     ArtifactError
         Unknown or missing keys.
     """
-    check_keys(state, _KEYS, "decision")
     classes = classifier.classes_.tolist()
+    if "thresholds" in state:
+        check_keys(state, {"thresholds", "asked", "separator"}, "decision")
+        classifier.class_weight_, classifier._task = None, "multilabel"
+        classifier.rule_ = LabelRule(np.array(state["thresholds"]))
+        classifier.label_separator_ = state["separator"]
+        if state["asked"] is not None:
+            classifier.decision = Decision(threshold=_labeled(state["asked"][0], classes))
+        return
+    check_keys(state, _KEYS, "decision")
     classifier.class_weight = _labeled(state["class_weight"], classes)
     weights, decision, rule = state["weights"], state["decision"], dict(state["rule"])
     classifier.class_weight_ = None if weights is None else np.array(weights)
@@ -67,6 +80,8 @@ def restore_decision(classifier: TextClassifier, state: Mapping[str, Any]) -> No
 def describe_decision(classifier: TextClassifier) -> dict[str, Any]:
     """How labels are decided, for reports; empty where the most probable class is taken."""
     classes, rule = classifier.classes_.tolist(), classifier.rule_
+    if isinstance(rule, LabelRule):
+        return {"thresholds": {str(k): float(v) for k, v in zip(classes, rule.thresholds, strict=True)}}
     found: dict[str, Any] = {}
     if classifier.class_weight_ is not None:
         pairs = zip(classes, classifier.class_weight_, strict=True)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frostline.contracts import FloatArray
-from frostline.heads import LogPool, SumPool
+from frostline.heads import LabelPool, LogPool, SumPool
 from frostline.numerics.metrics import mean_and_error
 from frostline.reports.model import CandidateScore
 from frostline.selection import FEW_ROWS, row_hits, row_losses
@@ -21,7 +21,11 @@ __all__ = ["BOTH", "Joined", "join", "ways_name"]
 MARGIN = 0.01
 """Share of the loss by which predictors without the backbone may be worse, their error included, for it to be left out."""
 
-BOTH = {"classification": ("embedding", "tfidf"), "regression": ("embedding", "raw")}
+BOTH = {
+    "classification": ("embedding", "tfidf"),
+    "multilabel": ("embedding", "tfidf"),
+    "regression": ("embedding", "raw"),
+}
 """What ``features="both"`` stands for."""
 
 
@@ -32,7 +36,7 @@ class Joined(NamedTuple):
     ----------
     arms : list of int
         Positions of the arms that are kept, in the order of the pool's weights.
-    pool : LogPool or SumPool
+    pool : LogPool, LabelPool or SumPool
     seen : list of CandidateScore
         Everything that was compared.
     rows, oof : arrays
@@ -40,7 +44,7 @@ class Joined(NamedTuple):
     """
 
     arms: list[int]
-    pool: LogPool | SumPool
+    pool: LogPool | LabelPool | SumPool
     seen: list[CandidateScore]
     rows: NDArray[np.intp]
     oof: FloatArray
@@ -76,8 +80,8 @@ def join(
         rows = np.intersect1d(rows, held_rows)
     oof = [np.asarray(predicted[np.searchsorted(own, rows)], dtype=np.float64) for own, predicted in parts]
     y = y[rows]
-    if task == "classification" and len(parts) == 1:
-        alone = LogPool.fit(oof, y, class_weight)
+    if task != "regression" and len(parts) == 1:
+        alone = _pool(task, oof, y, class_weight)
         return Joined([0], alone, [], rows, alone(oof))
     ways = _ways(task, kinds, oof, y)
     held = {name: _crossed(task, [oof[i] for i in own], y, class_weight) for name, own in ways.items()}
@@ -87,7 +91,8 @@ def join(
     seen = [_score(task, way, held[way], y, losses, best, way == name) for way in ways] if len(ways) > 1 else []
     kept = ways[name]
     pool = _pool(task, [oof[i] for i in kept], y, class_weight)
-    if choose and pool.weights.any() and not pool.weights.all():  # what has no weight need not be read
+    some = pool.weights.any() and not pool.weights.all()
+    if choose and task != "multilabel" and some:  # what has no weight need not be read
         kept = [i for i, weight in zip(kept, pool.weights, strict=True) if weight]
         pool = replace(pool, weights=pool.weights[pool.weights > 0])
     return Joined(kept, pool, seen, rows, held[name])
@@ -118,8 +123,10 @@ def _reads_backbone(kinds: Sequence[str]) -> bool:
 
 
 def _pool(
-    task: str, predicted: list[FloatArray], y: NDArray[Any], class_weight: NDArray[np.float64] | None
-) -> LogPool | SumPool:
+    task: str, predicted: Sequence[FloatArray], y: NDArray[Any], class_weight: NDArray[np.float64] | None
+) -> LogPool | LabelPool | SumPool:
+    if task == "multilabel":
+        return LabelPool.fit(predicted, y)
     return SumPool.fit(predicted, y) if task == "regression" else LogPool.fit(predicted, y, class_weight)
 
 
@@ -140,7 +147,7 @@ def _chosen(task: str, losses: Mapping[str, FloatArray], n_rows: int) -> str:
     Without the backbone a set must be as good with its error included; with it, not clearly worse. New rows bring words
     that none of a few rows had, so words count only where there are many; with few labels nothing is compared at all.
     """
-    if n_rows < FEW_ROWS and task == "classification":
+    if n_rows < FEW_ROWS and task != "regression":
         return "embedding"
     few = n_rows < FEW_ROWS and len(losses) > 1
     open_ways = {name: loss for name, loss in losses.items() if not (few and "tfidf" in name)}

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frostline.errors import UserError, nearest
+from frostline.labelsets import are_sets
 
-__all__ = ["labeled_rows", "missing_rows", "take"]
+__all__ = ["labeled_rows", "missing_rows", "one_dimension", "take"]
 
 
 def missing_rows(given: Any) -> NDArray[np.intp]:
     """Positions of missing targets: None, NaN, NaT, pandas' NA."""
-    y = np.asarray(given)
+    y = one_dimension(given)
     if y.dtype.kind in "US" and not hasattr(
         given, "dtype"
     ):  # a list of words and NaN has become words, "nan" among them
@@ -49,13 +50,22 @@ def labeled_rows(y: Any, n_rows: int, unlabeled: str) -> NDArray[np.intp]:
             f"Unknown unlabeled {unlabeled!r}. Allowed: {', '.join(map(repr, allowed))}.",
             hint=nearest(str(unlabeled), allowed) or None,
         )
-    values = np.asarray(y) if y is not None and unlabeled == "skip" else np.empty(0)
+    values = one_dimension(y) if y is not None and unlabeled == "skip" else np.empty(0)
     if values.ndim != 1 or len(values) != n_rows:
         return np.arange(n_rows)
     known = np.setdiff1d(np.arange(n_rows), missing_rows(y))
     if not len(known):
         raise UserError(f"None of the {n_rows} rows has a target.", hint="label some rows")
     return known
+
+
+def one_dimension(y: Any) -> NDArray[Any]:
+    """Targets as an array; lists of labels as objects, though all of them may be of one length."""
+    if not are_sets(y):
+        return np.asarray(y)
+    values = np.empty(len(y), dtype=object)
+    values[:] = list(y)
+    return values
 
 
 def take(values: Any, rows: NDArray[np.intp]) -> Any:

@@ -6,7 +6,7 @@ import datetime
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from frostline.artifacts import check_keys, read_folder, write_folder
 from frostline.backbones.written import is_several, read_backbones
 from frostline.baselines import RawColumns
 from frostline.candidates import Candidate
-from frostline.contracts import EmbedStats, Tap
+from frostline.contracts import EmbedStats, Tap, Task
 from frostline.embedder import TextEmbedder, layers_of
 from frostline.errors import ArtifactError, UserError
 from frostline.estimators.arms import Arm
@@ -30,7 +30,7 @@ from frostline.estimators.joining import ways_name
 from frostline.estimators.kept import TrainingRows
 from frostline.estimators.regressor import TextRegressor
 from frostline.estimators.targets import TargetScale
-from frostline.heads import LogPool, SumPool, labels_from_json, labels_to_json, reads_layers
+from frostline.heads import LabelPool, LogPool, SumPool, labels_from_json, labels_to_json, reads_layers
 from frostline.reports import to_card, to_html, to_json
 from frostline.reports.model import FitReport
 from frostline.uncertainty import ResidualIntervals
@@ -42,8 +42,8 @@ __all__ = ["describe_choice", "load", "own_report", "save_estimator"]
 
 _KINDS: dict[str, type[TextEstimator]] = {"TextClassifier": TextClassifier, "TextRegressor": TextRegressor}
 _HEADS = (
-    "ColumnsRegressor", "CooccurrenceClassifier", "KernelRegressor", "LinearClassifier", "LinearRegressor",
-    "MLPClassifier", "MLPRegressor", "TfidfClassifier", "TfidfRegressor",
+    "ColumnsRegressor", "CooccurrenceClassifier", "KernelRegressor", "LinearClassifier", "LinearMultilabel", "LinearRegressor",
+    "MLPClassifier", "MLPRegressor", "TfidfClassifier", "TfidfMultilabel", "TfidfRegressor",
 )  # fmt: skip
 _HEAD_FILE = "head.safetensors"
 _ROWS_FILE = "rows.safetensors"
@@ -230,7 +230,8 @@ def _take(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any
 def _restore(estimator: TextEstimator, manifest: dict[str, Any]) -> None:
     estimator.embedder_ = clone(estimator.embedder)
     pool = manifest["pool"]
-    kind = LogPool if isinstance(estimator, TextClassifier) else SumPool
+    sets = "thresholds" in (manifest["decision"] or {})
+    kind = LabelPool if sets else LogPool if isinstance(estimator, TextClassifier) else SumPool
     state: dict[str, Any] = {name: np.array(v) if isinstance(v, list) else v for name, v in (pool or {}).items()}
     estimator.pool_ = None if pool is None else kind(**state)
     estimator.selection_ = []
@@ -315,7 +316,7 @@ def own_report(estimator: TextEstimator) -> FitReport:
     """The report of a predictor that no test rows were held back from."""
     labels = [] if getattr(estimator, "classes_", None) is None else [str(label) for label in estimator.classes_]
     return FitReport(
-        task="classification" if labels else "regression",
+        task=cast(Task, estimator._task),
         title=f"{estimator.n_train_} rows",
         target=estimator.target_ or "y",
         split="Out-of-fold predictions on the training rows; the strength was chosen on the same folds, so they flatter a little.",
@@ -351,7 +352,7 @@ def describe_choice(estimator: TextEstimator) -> dict[str, Any]:
         }
     if estimator.pool_ is not None and len(kinds) > 1:
         named = zip(_arm_names(estimator), estimator.pool_.weights, strict=True)
-        chosen["weights"] = {name: round(float(weight), 3) for name, weight in named}
+        chosen["weights"] = {name: round(float(np.mean(weight)), 3) for name, weight in named}
     chosen["input"] = "text" if names is None else [str(name) for name in names]
     chosen |= {name: getattr(embedder, name) for name in ("template", "max_length", "overflow", "precision")}
     chosen["seed"] = int(estimator.seed)

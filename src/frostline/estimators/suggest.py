@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from frostline.errors import UserError
 from frostline.estimators.kept import TrainingRows, kept_rows
 from frostline.features import Features
+from frostline.labelsets import LabelRule
 
 if TYPE_CHECKING:
     from frostline.estimators.base import TextEstimator
@@ -39,7 +40,8 @@ class Suggestions:
     predictions : array of shape (n,)
         What is predicted for them now.
     margins : float64 array of shape (n,), or None
-        Probability of the most probable class minus that of the second; None for numbers.
+        Probability of the most probable class minus that of the second; of sets of labels the smallest difference between
+        having a label and not having it; None for numbers.
     n_candidates : int
         Distinct rows that were not labeled yet.
     """
@@ -101,14 +103,18 @@ def _of_classes(
     if not hasattr(estimator, "predict_proba"):
         raise UserError("This head gives no probabilities, so nobody knows where it is unsure.", hint="head='linear'")
     proba = estimator.proba_features(features)
-    ranked = np.sort(proba, axis=1)
-    margins = ranked[:, -1] - ranked[:, -2]
+    if isinstance(estimator.rule_, LabelRule):  # as unsure as the label that is nearest to a toss-up
+        margins = np.abs(2 * proba - 1).min(axis=1)
+        wrong = (1 - margins) / 2
+    else:
+        ranked = np.sort(proba, axis=1)
+        margins, wrong = ranked[:, -1] - ranked[:, -2], 1 - ranked[:, -1]
     chosen = np.argsort(margins, kind="stable")[:n]
     if Z.shape[1]:
         lengths = np.linalg.norm(Z, axis=1)
-        unsure = (1 - ranked[:, -1]) / np.where(lengths > 0, lengths, 1)
+        unsure = wrong / np.where(lengths > 0, lengths, 1)
         chosen = _spread(Z * unsure[:, None], n, np.random.default_rng(int(estimator.seed)))
-    return chosen, estimator.classes_[proba.argmax(axis=1)], margins
+    return chosen, estimator.decide_features(features).labels, margins
 
 
 def _spread(G: NDArray[np.float64], n: int, rng: np.random.Generator) -> NDArray[np.intp]:

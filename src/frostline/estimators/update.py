@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from frostline.contracts import EmbedStats
 from frostline.errors import UserError, nearest
 from frostline.estimators.kept import TrainingRows, digests, kept_rows
+from frostline.estimators.labeled import one_dimension
 from frostline.features import Features, PlainTexts
 from frostline.heads import settled
 
@@ -91,7 +92,7 @@ def learn_more(
         old = extractor(rows.texts or [])
     else:
         old = extractor.recall(rows.keys)
-    targets = _joined_targets(estimator.as_given(rows.targets), np.asarray(y), n_new)
+    targets = _joined_targets(estimator.as_given(rows.targets), one_dimension(y), n_new)
     every = _joined_groups(rows.groups, groups, len(rows), n_new)
     fresh = copy(estimator)
     fresh.features = "both" if len(estimator.arms_) > 1 else estimator.arms_[0].kind

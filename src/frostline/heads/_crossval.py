@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from frostline.contracts import FloatArray
-from frostline.heads._logistic import Doubles, Metric, Problems, log_losses, minimize, n_columns, probabilities
+from frostline.heads._logistic import (
+    Doubles,
+    Metric,
+    Problems,
+    column_losses,
+    log_losses,
+    minimize,
+    n_columns,
+    probabilities,
+)
 from frostline.heads._path import StrengthScore
 from frostline.heads._standard import fold_moments, fold_weights
 from frostline.splits import Split
@@ -27,8 +37,8 @@ class LogisticFolds:
     ----------
     Z : array of shape (n, F)
         Standardized features.
-    labels : int array of shape (n,)
-        Class numbers 0 to n_classes - 1.
+    labels : int array of shape (n,) or bool array of shape (n, n_classes)
+        Class numbers 0 to n_classes - 1; or truth values, each column a question of its own.
     n_classes : int
     weights : float64 array of shape (n,)
         Row weights, summing to one.
@@ -42,7 +52,7 @@ class LogisticFolds:
     def __init__(
         self,
         Z: FloatArray,
-        labels: NDArray[np.intp],
+        labels: NDArray[Any],
         n_classes: int,
         weights: Doubles,
         folds: Sequence[Split],
@@ -54,7 +64,8 @@ class LogisticFolds:
         held_out = (rows == 0).any(axis=0)
         center, inverse = fold_moments(Z, rows)
         one = np.ones(len(folds))
-        k = n_columns(n_classes)
+        self._independent = labels.ndim == 2
+        k = n_classes if self._independent else n_columns(n_classes)
         self._problems = Problems(Z, labels, k, rows.astype(Z.dtype), center, inverse, one)
         self._theta = np.zeros((len(folds), k, Z.shape[1] + 1), dtype=Z.dtype)
         if start is not None:
@@ -63,7 +74,10 @@ class LogisticFolds:
         self._start: dict[float, FloatArray] = {}
         self._logits: dict[float, FloatArray] = {}
         # A class that the fold did not train on costs the same at any strength: infinitely much.
-        self._scored = self._problems.trained_classes()[self._fold_of, labels] & held_out
+        if self._independent:
+            self._scored = (self._problems.settled() == 0)[self._fold_of] & held_out[:, None]
+        else:
+            self._scored = self._problems.trained_classes()[self._fold_of, labels] & held_out
 
     @property
     def n_folds(self) -> int:
@@ -96,13 +110,17 @@ class LogisticFolds:
 
     def held_out(self, strength: float) -> FloatArray:
         """Out-of-fold probabilities, shape (n, n_classes)."""
-        p = probabilities(self._logits[strength].astype(np.float64))
-        return np.hstack([1 - p, p]) if p.shape[1] == 1 else p
+        p = probabilities(self._logits[strength].astype(np.float64), independent=self._independent)
+        return np.hstack([1 - p, p]) if p.shape[1] == 1 and not self._independent else p
 
     def _score(self, strength: float) -> StrengthScore:
-        logits = self._logits[strength].T[None].astype(np.float64)
-        losses = np.where(self._scored, log_losses(logits, self._problems.labels)[0], 0)
-        weights = self._weights * self._scored
+        logits, labels = self._logits[strength].T[None].astype(np.float64), self._problems.labels
+        if self._independent:
+            losses = np.where(self._scored, column_losses(logits, labels)[0].T, 0).mean(axis=1)
+            weights = self._weights * self._scored.any(axis=1)
+        else:
+            losses = np.where(self._scored, log_losses(logits, labels)[0], 0)
+            weights = self._weights * self._scored
         of_fold = np.bincount(self._fold_of, weights * losses, len(self._theta))
         size = np.bincount(self._fold_of, weights, len(self._theta))
         means = (of_fold / np.maximum(size, np.finfo(np.float64).tiny))[size > 0]

@@ -24,7 +24,7 @@ from frostline.contracts import FloatArray
 from frostline.errors import FrostlineError
 from frostline.heads._standard import blocks
 
-__all__ = ["Metric", "Problems", "log_losses", "minimize", "n_columns", "probabilities"]
+__all__ = ["Metric", "Problems", "column_losses", "log_losses", "minimize", "n_columns", "probabilities"]
 
 Doubles = NDArray[np.float64]
 
@@ -38,23 +38,34 @@ def n_columns(n_classes: int) -> int:
     return 1 if n_classes == 2 else n_classes
 
 
-def probabilities(logits: FloatArray) -> FloatArray:
-    """Class probabilities of the columns: sigmoid of one, softmax of several; the second axis runs over columns."""
-    if logits.shape[1] == 1:
+def probabilities(logits: FloatArray, *, independent: bool = False) -> FloatArray:
+    """Class probabilities of the columns: sigmoid of one, softmax of several; the second axis runs over columns.
+
+    Independent columns are one question each: sigmoids.
+    """
+    if logits.shape[1] == 1 or independent:
         half = np.tanh(logits / 2)  # does not overflow
         return np.asarray((1 + half) / 2)
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
-def log_losses(logits: FloatArray, labels: NDArray[np.intp]) -> FloatArray:
-    """Log loss of every row, shape (P, n), from logits (P, K, n) and class numbers (n,)."""
+def log_losses(logits: FloatArray, labels: NDArray[Any]) -> FloatArray:
+    """Log loss of every row, shape (P, n), from logits (P, K, n) and class numbers (n,) or truth values (n, K)."""
+    if labels.ndim == 2:
+        return np.asarray(column_losses(logits, labels).sum(axis=1))
     if logits.shape[1] == 1:
         against = np.where(labels == 1, -logits[:, 0], logits[:, 0])
         return np.maximum(against, 0) + np.log1p(np.exp(-np.abs(against)))
     top = logits.max(axis=1)
     total = np.exp(logits - top[:, None]).sum(axis=1)
     return np.asarray(np.log(total) + top - logits[:, labels, np.arange(len(labels))])
+
+
+def column_losses(logits: FloatArray, truths: NDArray[np.bool_]) -> FloatArray:
+    """Log loss of every truth value, shape (P, K, n), from logits (P, K, n) and truth values (n, K)."""
+    against = np.where(truths.T, -logits, logits)
+    return np.asarray(np.maximum(against, 0) + np.log1p(np.exp(-np.abs(against))))
 
 
 class Metric:
@@ -105,8 +116,8 @@ class Problems:
     ----------
     Z : array of shape (n, F)
         Standardized features.
-    labels : int array of shape (n,)
-        Class numbers.
+    labels : int array of shape (n,) or bool array of shape (n, K)
+        Class numbers; or truth values, one independent regression for each column.
     n_columns : int
         K.
     weights : array of shape (P, n)
@@ -117,7 +128,7 @@ class Problems:
     """
 
     Z: FloatArray
-    labels: NDArray[np.intp]
+    labels: NDArray[Any]
     n_columns: int
     weights: FloatArray
     center: FloatArray
@@ -136,6 +147,10 @@ class Problems:
 
     def settled(self) -> FloatArray:
         """Logits to add for classes without rows: the unpenalized intercept would run to infinity; shape (P, K)."""
+        if self.labels.ndim == 2:
+            rows = (self.weights > 0).astype(np.float32)
+            yes, no = (rows @ side.astype(np.float32) > 0 for side in (self.labels, ~self.labels))
+            return _SETTLED * (~no).astype(float) - _SETTLED * ~yes
         there = self.trained_classes()
         if self.n_columns > 1:
             return np.where(there, 0.0, -_SETTLED)
@@ -267,11 +282,14 @@ class _Descent:
 
     def _differentiate(self) -> None:
         """Set the gradient, and the mean curvature of the rows for each column."""
-        p, rows = probabilities(self.logits), np.arange(len(self.problems.labels))
+        independent = self.problems.labels.ndim == 2
+        p, rows = probabilities(self.logits, independent=independent), np.arange(len(self.problems.labels))
         weights = self.problems.weights.astype(p.dtype, copy=False)
         mean_curvature = ((p - p * p) @ weights[:, :, None])[:, :, 0]
         self.curvature = np.clip(mean_curvature, 1e-5, None).astype(np.float64)
-        if p.shape[1] == 1:
+        if independent:
+            p -= self.problems.labels.T
+        elif p.shape[1] == 1:
             p[:, 0] -= self.problems.labels
         else:
             p[:, self.problems.labels, rows] -= 1

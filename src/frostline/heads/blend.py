@@ -18,8 +18,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize, minimize_scalar
+from scipy.special import expit
 
-__all__ = ["Calibration", "LogPool", "SumPool"]
+__all__ = ["Calibration", "LabelPool", "LogPool", "SumPool", "binary_loss"]
 
 Doubles = NDArray[np.float64]
 
@@ -39,6 +40,12 @@ def _log_loss(logits: Doubles, codes: NDArray[np.intp], weights: Doubles | None 
     top = logits.max(axis=1)
     norm = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
     return float(np.average(norm - logits[np.arange(len(codes)), codes], weights=weights))
+
+
+def binary_loss(logits: Doubles, truths: NDArray[np.bool_]) -> float:
+    """Mean log loss, in nats, of the logits of truth values."""
+    against = np.where(truths, -logits, logits)
+    return float((np.maximum(against, 0) + np.log1p(np.exp(-np.abs(against)))).mean())
 
 
 @dataclass(frozen=True)
@@ -140,6 +147,51 @@ class LogPool:
 
 
 @dataclass(frozen=True, eq=False)
+class LabelPool:
+    """Probabilities of independent labels: for each label a weighted sum of log odds.
+
+    Parameters
+    ----------
+    weights : float array of shape (n_predictors, n_labels)
+        Not negative.
+    shift : float array of shape (n_labels,)
+    """
+
+    weights: Doubles
+    shift: Doubles
+
+    @classmethod
+    def fit(cls, probabilities: Sequence[ArrayLike], truths: NDArray[np.bool_]) -> Self:
+        """Learn weights and shift of least log loss on out-of-fold probabilities, for each label on its own.
+
+        Parameters
+        ----------
+        probabilities : sequence of arrays of shape (n, n_labels)
+            The first one is where the weights start: 1 for it, 0 for the others.
+        truths : bool array of shape (n, n_labels)
+        """
+        odds = _odds(probabilities)
+        n, m = len(truths), len(odds)
+        start = np.append(np.eye(m)[0], 0.0)
+        found = np.empty((m + 1, truths.shape[1]))
+        for k in range(truths.shape[1]):
+            own, true = np.vstack([odds[:, :, k], np.ones(n)]), truths[:, k]
+
+            def cost(theta: Doubles, own: Doubles = own, true: NDArray[np.bool_] = true) -> tuple[float, Doubles]:
+                logits, pull = theta @ own, _PRIOR_ROWS / n * (theta - start)
+                gradient = own @ (expit(logits) - true) / n
+                return binary_loss(logits, true) + float(pull @ (theta - start)) / 2, gradient + pull
+
+            bounds = [(0, None)] * m + [(None, None)]
+            found[:, k] = minimize(cost, start, jac=True, bounds=bounds, method="L-BFGS-B").x
+        return cls(found[:m], found[m])
+
+    def __call__(self, probabilities: Sequence[ArrayLike]) -> Doubles:
+        """Probability of each label, shape (n, n_labels)."""
+        return np.asarray(expit(np.einsum("pk,pnk->nk", self.weights, _odds(probabilities)) + self.shift))
+
+
+@dataclass(frozen=True, eq=False)
 class SumPool:
     """Numbers of several predictors in a weighted sum.
 
@@ -183,3 +235,9 @@ class SumPool:
 
 def _logs(probabilities: Sequence[ArrayLike]) -> Doubles:
     return np.log(np.clip(np.stack([np.asarray(p, dtype=np.float64) for p in probabilities]), _SMALLEST, 1.0))
+
+
+def _odds(probabilities: Sequence[ArrayLike]) -> Doubles:
+    """Log odds, shape (n_predictors, n, n_labels)."""
+    p = np.clip(np.stack([np.asarray(p, dtype=np.float64) for p in probabilities]), _SMALLEST, 1 - _SMALLEST)
+    return np.asarray(np.log(p) - np.log1p(-p))

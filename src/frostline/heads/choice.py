@@ -19,6 +19,7 @@ from frostline.heads.cooccurrence import CooccurrenceClassifier
 from frostline.heads.kernel import KernelRegressor
 from frostline.heads.linear import LinearClassifier, LinearRegressor
 from frostline.heads.mlp import MLPClassifier, MLPRegressor
+from frostline.heads.multilabel import LinearMultilabel
 
 __all__ = ["fit_head", "held_out", "make_head", "reads_layers", "settled"]
 
@@ -29,8 +30,8 @@ def _boosting(kind: Any) -> Callable[..., Any]:
 
 
 _BY_NAME: dict[str, dict[str, Any]] = {
-    "auto": {"classification": LinearClassifier, "regression": LinearRegressor},
-    "linear": {"classification": LinearClassifier, "regression": LinearRegressor},
+    "auto": {"classification": LinearClassifier, "regression": LinearRegressor, "multilabel": LinearMultilabel},
+    "linear": {"classification": LinearClassifier, "regression": LinearRegressor, "multilabel": LinearMultilabel},
     "mlp": {"classification": MLPClassifier, "regression": MLPRegressor},
     "kernel": {"regression": KernelRegressor},
     "boosting": {
@@ -69,7 +70,7 @@ def make_head(head: Any, task: str, seed: int) -> Any:
         if task not in _BY_NAME[head]:
             raise UserError(
                 f"The head {head!r} is for {' and '.join(_BY_NAME[head])} only, the task is {task}.",
-                hint="use 'linear' or 'mlp'",
+                hint="use 'linear'",
             )
         return _BY_NAME[head][task](seed=seed)
     if inspect.isclass(head) or not isinstance(head, BaseEstimator) or not hasattr(head, "fit"):
@@ -77,6 +78,13 @@ def make_head(head: Any, task: str, seed: int) -> Any:
         raise UserError(
             f"head must be {', '.join(map(repr, _BY_NAME))} or a scikit-learn estimator, got {what}.",
             hint="pass an instance, such as Ridge()" if inspect.isclass(head) else None,
+        )
+    if task == "multilabel":
+        if isinstance(head, LinearMultilabel):
+            return clone(head)
+        raise UserError(
+            f"Rows with sets of labels are learnt by the head 'linear', not by a {type(head).__name__}.",
+            hint="leave the head out",
         )
     if (is_regressor if task == "classification" else is_classifier)(head):
         raise UserError(
@@ -137,11 +145,13 @@ def held_out(
     predicted : array of shape (m, n_classes) or (m,)
         Of a classifier without probabilities, one for the class it names.
     """
-    own = getattr(head, "oof_proba_" if task == "classification" else "oof_pred_", None)
+    own = getattr(head, "oof_pred_" if task == "regression" else "oof_proba_", None)
     if own is not None:
         return np.arange(len(y)), np.asarray(own)
     n_classes = int(y.max()) + 1 if task == "classification" else 0
     nothing = np.empty(0, dtype=np.intp), np.empty((0, n_classes) if n_classes else 0)
+    if task == "multilabel":  # its own head holds rows out wherever that is possible
+        return nothing
     try:
         folds = inner_folds(y, None if groups is None else list(groups), 5, seed, stratify=bool(n_classes))
     except UserError:
@@ -176,7 +186,7 @@ def _fold(
 def settled(fitted: Any) -> Any:
     """An unfitted head that repeats the choices of a fitted one: its strength, its rates, its steepness."""
     head = clone(fitted)
-    if isinstance(fitted, LinearClassifier | LinearRegressor):
+    if isinstance(fitted, LinearClassifier | LinearMultilabel | LinearRegressor):
         head.set_params(strengths=[fitted.strength_])
     if isinstance(fitted, MLPClassifier | MLPRegressor):
         head.set_params(lrs=[fitted.chosen_["lr"]], weight_decays=[fitted.chosen_["weight_decay"]])

@@ -23,7 +23,7 @@ from frostline.heads._state import State, class_codes, labels_from_json, labels_
 from frostline.heads._weights import class_weights
 from frostline.splits import Split
 
-__all__ = ["LinearClassifier", "LinearRegressor"]
+__all__ = ["LinearClassifier", "LinearRegressor", "LogisticHead"]
 
 _UNTESTED_STRENGTH = 0.1
 """Penalty where the rows are too few to hold any out: strong, since nothing speaks for a weak one."""
@@ -83,7 +83,58 @@ class _Linear(BaseEstimator):  # type: ignore[misc]
         return head
 
 
-class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
+class LogisticHead(_Linear):
+    """What logistic heads share: the strength chosen on folds, then a fit on all rows.
+
+    `codes` are class numbers (n,), or truth values (n, n_classes) where each column is a question of its own.
+    """
+
+    oof_proba_: FloatArray
+
+    def _learn(
+        self, table: FloatArray, codes: NDArray[Any], weights: Doubles, folds: list[Split], n_classes: int
+    ) -> None:
+        """Choose the strength on the folds, if any, and fit on all rows under these weights."""
+        scaled = standardize(table, weights)
+        metric = Metric(scaled.Z, weights)
+        k = n_classes if codes.ndim == 2 else n_columns(n_classes)
+        start = np.zeros((1, k, scaled.Z.shape[1] + 1), dtype=scaled.Z.dtype)
+        if not folds:
+            self.cv_scores_, self.strength_ = [], _UNTESTED_STRENGTH
+            self.__dict__.pop("oof_proba_", None)
+        else:
+            found = self._tune(scaled.Z, codes, weights, folds, metric, n_classes)
+            if found.n_folds < len(folds):
+                theta = found.start(self.strength_)
+                found = LogisticFolds(scaled.Z, codes, n_classes, weights, folds, metric, start=theta)
+                found.evaluate([self.strength_])
+            start = found.start(self.strength_)
+            self.oof_proba_ = found.held_out(self.strength_)
+        theta = _whole_fit(scaled, codes, k, weights, self.strength_, metric, start)
+        self.coef_, self.intercept_ = scaled.to_original(theta[0, :, :-1], theta[0, :, -1])
+
+    def _held_out(
+        self, table: FloatArray, codes: NDArray[Any], weights: Doubles, folds: list[Split], n_classes: int
+    ) -> tuple[NDArray[np.intp], FloatArray] | None:
+        """Choose the strength, and what is predicted at it for the rows that were held out."""
+        if not folds:
+            return None
+        Z = standardize(table, weights).Z.astype(np.float32, copy=False)
+        found = self._tune(Z, codes, weights, folds, Metric(Z, weights), n_classes)
+        rows = np.sort(np.concatenate([test for _, test in folds[: found.n_folds]]))
+        return rows, found.held_out(self.strength_)[rows]
+
+    def _tune(
+        self, Z: FloatArray, codes: NDArray[Any], weights: Doubles, folds: list[Split], metric: Metric, n_classes: int
+    ) -> LogisticFolds:
+        """Choose the strength; returns the folds that it was chosen on."""
+        found = LogisticFolds(Z, codes, n_classes, weights, tuning_folds(folds, n_classes), metric)
+        # Several strengths at a time share the reading of the table; many columns fill the product on their own.
+        self._choose(found, start=-2, chunk=3 if found.n_columns <= 30 else 1)
+        return found
+
+
+class LinearClassifier(ClassifierMixin, LogisticHead):  # type: ignore[misc]
     """Logistic regression with an L2 penalty: softmax over the classes, logistic for two.
 
     Parameters
@@ -137,24 +188,8 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
         table, labels = validate_data(self, X, y, dtype=[np.float32, np.float64])
         self.classes_, codes = class_codes(labels)
         weights = class_weights(self.class_weight, self.classes_, codes)[codes] / len(table)
-        scaled = standardize(table, weights)
-        metric = Metric(scaled.Z, weights)
-        folds = folds_or_none(codes, groups, self.cv, self.seed, stratify=True)
-        k = n_columns(len(self.classes_))
-        start = np.zeros((1, k, scaled.Z.shape[1] + 1), dtype=scaled.Z.dtype)
-        if folds is None:
-            self.cv_scores_, self.strength_ = [], _UNTESTED_STRENGTH
-            self.__dict__.pop("oof_proba_", None)
-        else:
-            found = self._tune(scaled.Z, codes, weights, folds, metric)
-            if found.n_folds < len(folds):
-                theta = found.start(self.strength_)
-                found = LogisticFolds(scaled.Z, codes, len(self.classes_), weights, folds, metric, start=theta)
-                found.evaluate([self.strength_])
-            start = found.start(self.strength_)
-            self.oof_proba_ = found.held_out(self.strength_)
-        theta = _whole_fit(scaled, codes, k, weights, self.strength_, metric, start)
-        self.coef_, self.intercept_ = scaled.to_original(theta[0, :, :-1], theta[0, :, -1])
+        folds = folds_or_none(codes, groups, self.cv, self.seed, stratify=True) or []
+        self._learn(table, codes, weights, folds, len(self.classes_))
         return self
 
     def tune(
@@ -176,24 +211,9 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
         """
         table, labels = validate_data(self, X, y, dtype=[np.float32, np.float64])
         self.classes_, codes = class_codes(labels)
-        folds = folds_or_none(codes, groups, self.cv, self.seed, stratify=True)
-        if folds is None:
-            return None
         weights = class_weights(self.class_weight, self.classes_, codes)[codes] / len(table)
-        Z = standardize(table, weights).Z.astype(np.float32, copy=False)
-        found = self._tune(Z, codes, weights, folds, Metric(Z, weights))
-        rows = np.sort(np.concatenate([test for _, test in folds[: found.n_folds]]))
-        return rows, found.held_out(self.strength_)[rows]
-
-    def _tune(
-        self, Z: FloatArray, codes: NDArray[np.intp], weights: Doubles, folds: list[Split], metric: Metric
-    ) -> LogisticFolds:
-        """Choose the strength; returns the folds that it was chosen on."""
-        n_classes = len(self.classes_)
-        found = LogisticFolds(Z, codes, n_classes, weights, tuning_folds(folds, n_classes), metric)
-        # Several strengths at a time share the reading of the table; many columns fill the product on their own.
-        self._choose(found, start=-2, chunk=3 if found.n_columns <= 30 else 1)
-        return found
+        folds = folds_or_none(codes, groups, self.cv, self.seed, stratify=True) or []
+        return self._held_out(table, codes, weights, folds, len(self.classes_))
 
     def decision_function(self, X: ArrayLike) -> Doubles:
         """Logits: shape (n_samples,) for two classes, else (n_samples, n_classes)."""

@@ -20,11 +20,11 @@ from frostline.heads._weights import class_weights
 from frostline.heads.blend import Calibration
 from frostline.splits import Split
 
-__all__ = ["TfidfClassifier", "TfidfRegressor"]
+__all__ = ["PENALTIES", "TfidfClassifier", "TfidfHead", "TfidfRegressor", "learn_terms"]
 
 Doubles = NDArray[np.float64]
 
-_PENALTIES = {"svc": (0.1, 0.3, 1.0, 3.0), "ridge": (3.0, 1.0, 0.3, 0.1)}
+PENALTIES = {"svc": (0.1, 0.3, 1.0, 3.0), "ridge": (3.0, 1.0, 0.3, 0.1)}
 """LinearSVC's C and Ridge's alpha, from the strongest penalty to the weakest."""
 
 """Above this the penalty is chosen on one fold: each fit trains a model for each class."""
@@ -33,7 +33,7 @@ _ABSENT = -1.5
 """Margin of a class without a training row in a fold: a little below that of a row far from a class."""
 
 
-class _Tfidf(BaseEstimator):  # type: ignore[misc]
+class TfidfHead(BaseEstimator):  # type: ignore[misc]
     """What both share: folds, the walk over penalties, weights on the terms."""
 
     terms_: Terms
@@ -80,7 +80,7 @@ class _Tfidf(BaseEstimator):  # type: ignore[misc]
         return head
 
 
-class TfidfClassifier(ClassifierMixin, _Tfidf):  # type: ignore[misc]
+class TfidfClassifier(ClassifierMixin, TfidfHead):  # type: ignore[misc]
     """Linear support vector machines on TF-IDF, one class against the rest, their margins turned into probabilities.
 
     Parameters
@@ -121,7 +121,7 @@ class TfidfClassifier(ClassifierMixin, _Tfidf):  # type: ignore[misc]
             One class only, or no text with a single character.
         """
         self.classes_, codes = class_codes(np.asarray(y))
-        self.terms_, X = _terms(texts)
+        self.terms_, X = learn_terms(texts)
         folds = _folds(codes, groups, self.cv, self.seed, stratify=True)
         n_classes = len(self.classes_)
         weights = class_weights(self.class_weight, self.classes_, codes)[codes]
@@ -137,7 +137,7 @@ class TfidfClassifier(ClassifierMixin, _Tfidf):  # type: ignore[misc]
             return Calibration.fit(found, codes[test], weights[test]).loss(found, codes[test], weights[test])
 
         tuning = tuning_folds(folds, n_classes)
-        self.strength_ = self._walk(_PENALTIES["svc"], tuning, margins, loss)
+        self.strength_ = self._walk(PENALTIES["svc"], tuning, margins, loss)
         self.__dict__.pop("oof_proba_", None)
         self.calibration_ = Calibration(1.0)
         found = [maps(self.strength_, train) for train, _ in folds] or [maps(self.strength_, np.arange(len(codes)))]
@@ -176,7 +176,7 @@ class TfidfClassifier(ClassifierMixin, _Tfidf):  # type: ignore[misc]
         return head
 
 
-class TfidfRegressor(RegressorMixin, _Tfidf):  # type: ignore[misc]
+class TfidfRegressor(RegressorMixin, TfidfHead):  # type: ignore[misc]
     """Ridge regression on TF-IDF.
 
     Parameters
@@ -210,7 +210,7 @@ class TfidfRegressor(RegressorMixin, _Tfidf):  # type: ignore[misc]
             No text with a single character.
         """
         targets = np.asarray(y, dtype=np.float64)
-        self.terms_, X = _terms(texts)
+        self.terms_, X = learn_terms(texts)
         X = X.astype(np.float64)
         folds = _folds(targets, groups, self.cv, self.seed, stratify=False)
 
@@ -220,7 +220,7 @@ class TfidfRegressor(RegressorMixin, _Tfidf):  # type: ignore[misc]
         def loss(found: Doubles, test: NDArray[np.intp]) -> float:
             return float(((found - targets[test]) ** 2).mean())
 
-        self.strength_ = self._walk(_PENALTIES["ridge"], folds, held_out, loss)
+        self.strength_ = self._walk(PENALTIES["ridge"], folds, held_out, loss)
         self.__dict__.pop("oof_pred_", None)
         if folds:
             self.oof_pred_ = np.empty(len(targets))
@@ -249,7 +249,14 @@ def _ridge(alpha: float) -> Ridge:
     return Ridge(alpha=alpha, solver="sparse_cg", tol=1e-4)
 
 
-def _terms(texts: Sequence[str]) -> tuple[Terms, Any]:
+def learn_terms(texts: Sequence[str]) -> tuple[Terms, Any]:
+    """Count the terms of training texts; with their rows of weights.
+
+    Raises
+    ------
+    UserError
+        No text with a single character.
+    """
     terms, X = Terms.learn(texts)
     if X.shape[1] == 0:
         raise UserError("No text has a single character, so there are no terms.", hint="use features='embedding'")

@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 import numpy as np
 
-from frostline.contracts import EmbedStats, FloatArray, IntArray
+from frostline.contracts import EmbedStats, FloatArray, IntArray, Task
 from frostline.errors import ArtifactError, FrostlineError, nearest
 from frostline.reports.classes import class_from, class_json, mistake_from
 from frostline.reports.model import CandidateScore, FitReport, LayerScore
@@ -121,13 +121,13 @@ def load_report(d: Mapping[str, Any]) -> FitReport:
         raise ArtifactError(f"Unknown key {unknown[0]!r} in the report.", hint=nearest(unknown[0], _KEYS) or None)
     if missing := [key for key in _KEYS if key not in d]:
         raise ArtifactError(f"The report has no {missing[0]!r}; it is cut off, or not a report of Frostline.")
-    if d["task"] not in ("classification", "regression"):
-        raise ArtifactError(f"The report's task is {d['task']!r}; allowed are 'classification' and 'regression'.")
+    if d["task"] not in get_args(Task):
+        raise ArtifactError(f"The report's task is {d['task']!r}; allowed are {', '.join(map(repr, get_args(Task)))}.")
     plain: dict[str, Any] = {key: _read(d, key, _text) for key in _TEXTS} | {key: _read(d, key, int) for key in _WHOLE}
     seconds = _read(d, "seconds", _numbers)
     report = FitReport(
         **plain,
-        task=cast(Literal["classification", "regression"], d["task"]),
+        task=cast(Task, d["task"]),
         metrics=_read(d, "metrics", _numbers),
         metrics_std=_read(d, "metrics_std", _maybe_numbers),
         metrics_without_overlap=_read(d, "metrics_without_overlap", _maybe_numbers),

@@ -108,7 +108,7 @@ def _settings(report: FitReport) -> dict[str, object]:
 
 
 def _usage(report: FitReport, folder_name: str) -> str:
-    option = "--proba" if report.task == "classification" else "--interval 0.9"
+    option = "--interval 0.9" if report.task == "regression" else "--proba"
     return (
         "```python\n"
         "import frostline\n\n"
@@ -126,6 +126,11 @@ def _limits(report: FitReport) -> list[str]:
         f"It has seen {report.n_train:,} rows of one source. {_SHIFT}",
         f"{_plain(truncation_sentence(report))} What lies beyond the window of the backbone is not read.".lstrip(),
     ]
+    if report.task == "multilabel":
+        return [
+            *limits,
+            f"It knows {len(report.labels)} labels and gives none of any other kind; it may give none at all.",
+        ]
     if report.task == "classification":
         labels = (
             f"one of its {len(report.labels)} classes" if report.labels else "one of the classes of its training data"

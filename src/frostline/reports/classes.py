@@ -52,6 +52,12 @@ def decision_sentences(report: FitReport) -> Iterator[str]:
         yield "The label of least expected cost is predicted, by calibrated probabilities."
     for label, value in found.get("threshold", {}).items():
         yield f"{label} is predicted wherever its probability is at least {value:.3f}, else the most probable other label."
+    if "thresholds" in found:
+        ranked = sorted(found["thresholds"].values())
+        yield (
+            f"Each label is given from a probability of its own on, {ranked[0]:.2f} to {ranked[-1]:.2f}; unless it was asked "
+            "for, it is where the out-of-fold F1 of the label is highest."
+        )
     if "abstention" in found:
         yield _abstention(found["abstention"])
 

@@ -129,6 +129,8 @@ def _plots(report: FitReport) -> list[Markup]:
     parts = [_scatter(report)] if report.scatter else []
     if report.confusion is not None and report.labels:
         parts.append(_confusion(report, report.labels, report.confusion))
+    elif report.classes:
+        parts.append(_section("How each label fares", *_per_class(report)))
     return parts + ([_reliability(report)] if report.reliability else [])
 
 

@@ -104,13 +104,14 @@ class FitReport:
 
     Attributes
     ----------
-    task : {"classification", "regression"}
+    task : {"classification", "multilabel", "regression"}
     title, target, split : str
         Name of the data, of the target column, and a sentence on how test rows were chosen.
     n_train, n_test : int
     metrics : dict
         Score on the test rows (with cross-validation: the mean over folds), keys as in CONTRACTS: accuracy, macro_f1,
-        log_loss, ece; or kendall_tau, spearman, r2, mae, rmse, coverage, width.
+        log_loss, ece; or kendall_tau, spearman, r2, mae, rmse, coverage, width; of label sets subset_accuracy, micro_f1,
+        macro_f1, hamming_loss, average_precision, log_loss.
     metrics_std : dict or None
         With cross-validation: standard deviation over folds.
     baselines : dict of dict
@@ -137,8 +138,9 @@ class FitReport:
     mistakes : list of Mistake
         The most confident ones of the pairs of classes that are confused most often; classification only.
     decision : dict
-        How labels are decided where it is not the most probable class: class_weight, cost, threshold, abstention (what was
-        asked, the out-of-fold rows it rests on, and under ``test`` coverage and precision with intervals).
+        How labels are decided where it is not the most probable class: class_weight, cost, threshold, thresholds (of label
+        sets), abstention (what was asked, the out-of-fold rows it rests on, and under ``test`` coverage and precision with
+        intervals).
     reliability
         (mean confidence, accuracy, number of rows) for each bin; classification only.
     scatter

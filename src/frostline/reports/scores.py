@@ -60,7 +60,17 @@ class Metric:
 
 _METRICS = (
     Metric("accuracy", "accuracy", "share of rows whose class is right", "percent", "higher"),
+    Metric("subset_accuracy", "exact sets", "share of rows whose set of labels is exactly right", "percent", "higher"),
+    Metric("micro_f1", "micro F1", "F1 over all labels of all rows together", "percent", "higher"),
     Metric("macro_f1", "macro F1", "F1 of each class, averaged over classes", "percent", "higher"),
+    Metric("hamming_loss", "Hamming loss", "share of wrong decisions, of all labels in all rows", "decimals", "lower"),
+    Metric(
+        "average_precision",
+        "avg precision",
+        "precision at each step of recall, averaged over labels",
+        "decimals",
+        "higher",
+    ),
     Metric("log_loss", "log loss", "mean negative log probability of the true class", "decimals", "lower"),
     Metric("ece", "ECE", "expected calibration error: gap between confidence and accuracy", "decimals", "lower"),
     Metric("cost", "cost", "mean cost of a prediction, by the cost matrix", "digits", "lower"),
@@ -75,7 +85,7 @@ _METRICS = (
 
 _BY_KEY = {m.key: m for m in _METRICS}
 
-PRIMARY = {"classification": "accuracy", "regression": "kendall_tau"}
+PRIMARY = {"classification": "accuracy", "multilabel": "subset_accuracy", "regression": "kendall_tau"}
 """The metric that decides the verdict, by task."""
 
 _BASELINES = {
@@ -152,7 +162,7 @@ def standard_error(key: str, value: float, n: int) -> float:
     Parameters
     ----------
     key : str
-        ``"accuracy"`` (binomial) or ``"kendall_tau"``.
+        ``"accuracy"`` or ``"subset_accuracy"`` (binomial) or ``"kendall_tau"``.
     value : float
         The score.
     n : int
@@ -166,7 +176,7 @@ def standard_error(key: str, value: float, n: int) -> float:
     ----------
     Fieller, Hartley and Pearson, 1957, Biometrika 44: the variance of atanh(tau) is near 0.437 / (n - 4).
     """
-    if key == "accuracy" and n > 0:
+    if key in ("accuracy", "subset_accuracy") and n > 0:
         return math.sqrt(max(value * (1 - value), 0.0) / n)
     if key == "kendall_tau" and n > 4:
         return (1 - value**2) * math.sqrt(0.437 / (n - 4))

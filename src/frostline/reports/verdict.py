@@ -12,7 +12,7 @@ from frostline.reports.scores import PRIMARY, Metric, metric_named, show, standa
 __all__ = ["Verdict", "judge"]
 
 _NAMES = {"text": "TF-IDF", "raw_columns": "boosting on the raw columns", "dummy": "a dummy"}
-_SECOND = {"accuracy": "macro_f1", "kendall_tau": "mae"}
+_SECOND = {"accuracy": "macro_f1", "subset_accuracy": "micro_f1", "kendall_tau": "mae"}
 
 Outcome = Literal["better", "level", "worse", "unknown"]
 
