@@ -143,7 +143,7 @@ def test_folds_are_counted_together(fit):
         (["--cost", "nowhere.json"], "nowhere.json cannot be read"),
         (["--cost", "{"], "--cost is not JSON"),
         (["--class-weight", "{}x"], "--class-weight is not JSON"),
-        (["--threshold", "0.3"], "allowed is LABEL=0.3"),
+        (["--threshold", "0.3"], "must name one label"),
         (["--threshold", "spam=most"], "'most' is neither a number nor f1"),
         (["--cost", "[[0, 1], [1, 0]]", "--threshold", "spam=0.3"], "Both a cost and a threshold"),
         (["--task", "regression", "--class-weight", "balanced"], "cannot be regressed"),
