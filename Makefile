@@ -37,7 +37,7 @@ demo: install ## train on the bundled data; the reports land in runs/
 	@echo "Open the reports: $(CURDIR)/runs/mr/report.html and $(CURDIR)/runs/auto-mpg/report.html"
 
 test: install ## run the tests, offline; one file: make test TEST_ARGS=tests/test_import.py
-	$(BIN)/python -m pytest $(TEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TEST_ARGS)  # two workers share two cores: more threads would only wait
 
 check: install ## lint, format, types, import tiers
 	$(BIN)/ruff check .
