@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.metrics import precision_recall_fscore_support
 
 from frostline.decisions import Decided
-from frostline.engines.classes import Answered, class_scores, find_mistakes, keep_mistakes
+from frostline.engines.classes import Answered, class_scores, find_mistakes, keep_mistakes, of_confusion
 from frostline.reports.model import Mistake
 
 LABELS = ["a", "b", "c"]
@@ -15,7 +15,7 @@ COUNTS = np.array([[30, 4, 1], [2, 40, 0], [9, 0, 14]])
 
 def test_scores_are_those_of_scikit_learn_within_their_intervals():
     true, predicted = (np.repeat(axis.ravel(), COUNTS.ravel()) for axis in np.indices((3, 3)))
-    found = class_scores(LABELS, COUNTS, [7, 8, 9])
+    found = class_scores(LABELS, of_confusion(COUNTS), [7, 8, 9])
     shares = np.array([[s.precision.value, s.recall.value, s.f1.value, s.n_test] for s in found])
     np.testing.assert_allclose(shares.T, precision_recall_fscore_support(true, predicted))
     assert all(lower < value < upper for s in found for value, lower, upper in (s.precision, s.recall, s.f1))
@@ -23,7 +23,7 @@ def test_scores_are_those_of_scikit_learn_within_their_intervals():
 
 
 def test_a_class_that_is_never_predicted_has_no_precision():
-    found = class_scores(["a", "b"], np.array([[3, 0], [2, 0]]), [1, 1])[1]
+    found = class_scores(["a", "b"], of_confusion(np.array([[3, 0], [2, 0]])), [1, 1])[1]
     assert np.isnan(found.precision.value)
     assert (found.recall.value, found.f1.value, found.n_test) == (0.0, 0.0, 2)
 
