@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -239,3 +242,16 @@ def test_a_full_disk_is_seen_before_anything_runs(backbone, store_path, monkeypa
     with Store(store_path) as store, pytest.raises(StoreError, match="needs 4.8 kB at .* 4 kB are free"):
         extract(backbone, texts_of(20), store=store)
     assert backbone.n_texts == 0
+
+
+def test_the_store_is_let_go_at_once(backbone, tmp_path):
+    """In a cycle it would keep its shards locked until the collector runs, and nobody could prune them."""
+    store = Store(tmp_path / "s")
+    gone = weakref.ref(store)
+    gc.disable()
+    try:
+        Extractor(backbone, TAPS, store=store, progress=False)(["a", "b"])
+        del store
+        assert gone() is None
+    finally:
+        gc.enable()

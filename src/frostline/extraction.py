@@ -93,7 +93,6 @@ class Extractor:
                 hint=nearest(str(overflow), OVERFLOWS) or None,
             )
         self.backbone = backbone
-        self.parts = (self,)  # as of several backbones
         self.taps = tuple(taps)
         self.widths = (backbone.dim,) * len(self.taps)
         self.depths = tuple(backbone.n_layers if tap.layer == "final" else int(tap.layer) for tap in self.taps)
@@ -105,6 +104,11 @@ class Extractor:
         self.prompt = prompt
         self.store = store
         self.progress = progress
+
+    @property
+    def parts(self) -> tuple[Extractor, ...]:
+        """Itself, as of several backbones each; not kept, since a cycle would hold the store's files open."""
+        return (self,)
 
     def __call__(self, texts: Sequence[str]) -> Features:
         """Embed `texts`; rows keep their order.
