@@ -149,6 +149,8 @@ class Forecast:
         Estimated tokens of those requests. Nothing is timed then: `seconds` is 0.
     backbones : dict of str to Forecast
         Of several backbones what each would do; the other fields are sums.
+    comparisons : dict of str to float
+        What each arm of a comparison would take at most, in seconds.
     """
 
     stats: EmbedStats
@@ -158,6 +160,7 @@ class Forecast:
     n_requests: int | None = None
     n_billed: int = 0
     backbones: dict[str, Forecast] = field(default_factory=dict)
+    comparisons: dict[str, float] = field(default_factory=dict)
 
 
 class PlainTexts:

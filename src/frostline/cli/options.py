@@ -209,11 +209,15 @@ def show_forecast(forecast: Any, *, price: float | None = None, as_json: bool) -
             for name, own in forecast.backbones.items()
         ),
     ]
+    lines += [f"Fine-tuning ({how}): at most about {s:.0f} s." for how, s in forecast.comparisons.items()]
     if cost is not None:
         lines.append(f"Estimated cost at {price:g} per million tokens: {cost:g}.")
     typer.echo("\n".join(lines))
     own = {name: _counts(one) for name, one in forecast.backbones.items()}
-    emit({"dry_run": True, **_counts(forecast), "cost": cost, "backbones": own}, as_json=as_json)
+    emit(
+        {"dry_run": True, **_counts(forecast), "cost": cost, "backbones": own, "comparisons": forecast.comparisons},
+        as_json=as_json,
+    )
 
 
 def _work(forecast: Any) -> str:
