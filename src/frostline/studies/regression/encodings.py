@@ -206,7 +206,12 @@ def random_of_width(backbone: str, factor: float, folder: str | Path) -> Encodin
         raise UserError(f"Backbone {backbone!r}: its configuration does not say how it would be widened.")
     width = int(config[name] * factor)
     place = Path(folder) / f"{Path(backbone).name}-{width}"
-    place.mkdir(parents=True, exist_ok=True)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"Results cannot be written to {folder}: {error.strerror}.", hint="name another --out"
+        ) from error
     inner = {key: int(config[key] * factor) for key in _INNER if isinstance(config.get(key), int)}
     (place / "config.json").write_text(json.dumps({**config, name: width, **inner}), encoding="utf-8")
     for path in home.iterdir():  # the tokenizer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -65,7 +66,7 @@ def score(problem: Problem, X: NDArray[Any] | None, head: str, *, quick: bool, s
         X, model = encoder.transform(inputs.table), boosting("regression", y, encoder.categorical_, problem.repetition)
     else:
         model = _make(head, problem.repetition, quick)
-    with threadpool_limits(1, user_api="openmp") if head == "boosting" else threadpool_limits():
+    with threadpool_limits(1, user_api="openmp") if head == "boosting" else contextlib.nullcontext():
         fit_head(model, X[rows], y[rows], inputs.groups[rows])
         predicted = np.asarray(model.predict(X[inputs.test]), dtype=np.float64)
     found = regression_metrics(y[inputs.test], predicted)

@@ -41,13 +41,15 @@ class Plan:
     tables : sequence of TableSource
     grown : sequence of Encoding
         Random networks of other widths.
+    stamps : dict of str to str
+        Digests of backbones' weights, as far as they are known; others are added.
     """
 
     options: RegressionOptions
     functions: Sequence[str]
     tables: Sequence[TableSource]
     grown: Sequence[Encoding]
-    _stamps: dict[str, str] = field(default_factory=dict, repr=False)
+    stamps: dict[str, str] = field(default_factory=dict)
 
     def cells(self) -> list[Cell]:
         """Those of one draw together; a cell that several tables show stands once."""
@@ -130,9 +132,9 @@ class Plan:
             yield from (self._smoothness(problem, encoding, encoder) for problem in problems)
 
     def _base(self, kind: str, encoding: Encoding) -> dict[str, Any]:
-        if encoding.reads and encoding.source not in self._stamps:
-            self._stamps[encoding.source] = stamp_of(encoding.source)
-        stamp = {"stamp": self._stamps[encoding.source]} if encoding.reads else {}
+        if encoding.reads and encoding.source not in self.stamps:
+            self.stamps[encoding.source] = stamp_of(encoding.source)
+        stamp = {"stamp": self.stamps[encoding.source]} if encoding.reads else {}
         return {"study": "regression", "version": _VERSION, "kind": kind, "encoding": encoding.key, **stamp}
 
     def _score(self, problem: Problem, encoding: Encoding, head: str, share: float, encoder: Encoder) -> Cell:

@@ -40,8 +40,8 @@ DIFFERENCES = (
         "the window are read in several windows, whose vectors are averaged by their tokens; no cut row enters a figure."
     ),
     (
-        "Split: nine tenths to learn from, one to test on. Validation rows are held out of the nine tenths by each head: a tenth of "
-        "them for the MLP (which is the paper's 8-1-1), cross-validation for ridge and kernel; boosting has fixed rounds."
+        "Split: nine tenths to learn from, one to test on. Validation rows are held out of the nine tenths by each head: a tenth "
+        "of them for the MLP (which is the paper's 8-1-1), cross-validation for ridge and kernel; boosting has fixed rounds."
     ),
     "Boosting is scikit-learn's histogram boosting, not XGBoost, whose settings were not published.",
     "Projections are principal components, the paper's t-SNE: components keep distances and do not depend on a start.",

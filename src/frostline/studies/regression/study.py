@@ -15,6 +15,7 @@ from pathlib import Path
 from frostline.errors import UserError
 from frostline.reports.study import StudyReport
 from frostline.studies.cells import run_cells
+from frostline.studies.readings import stamp_of
 from frostline.studies.regression.encodings import Encoding, random_of_width
 from frostline.studies.regression.options import RegressionOptions
 from frostline.studies.regression.plan import Plan
@@ -51,7 +52,8 @@ def study_regression(out: str | Path, options: RegressionOptions | None = None) 
     began = time.perf_counter()
     functions = function_names(options.wanted_functions) if options.has_functions else []
     tables = read_tables(options.data, options.tables) if options.has_tables else []
-    plan = Plan(options, functions, tables, _grown(options, folder))
+    stamps = {name: stamp_of(name) for name in options.backbones}
+    plan = Plan(options, functions, tables, _grown(options, folder), stamps)
     outcomes = run_cells(plan.cells(), folder / "cells", progress=options.progress)
     report = replace(make_report(plan, outcomes), seconds=time.perf_counter() - began)
     with replacing(folder / "study.html") as file:
