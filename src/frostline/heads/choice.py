@@ -177,9 +177,11 @@ def over_folds(
 
     Parameters
     ----------
-    head, X, y, groups, task
+    head, X, y, groups
         As for :func:`held_out`. A class that a training part lacks gets no probability there.
     folds : sequence of (train, test)
+    task
+        As for :func:`held_out`.
     layers
         As for :func:`fit_head`.
 
