@@ -120,7 +120,7 @@ def cloud_chart(
     Parameters
     ----------
     clouds : mapping of str to arrays of shape (m, 2)
-        At most six, without a legend where the name is empty; with a third column from 0 to 1, paler points have smaller values there.
+        At most six; an empty name stands in no legend; with a third column from 0 to 1, paler points have smaller values there.
     axes : (str, str)
     title : str
     name : str
