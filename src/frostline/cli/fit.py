@@ -101,6 +101,7 @@ def fit(
     quiet: o.Quiet = False,
 ) -> None:
     """Train a classifier or regressor on a table and judge it beside its baselines."""
+    given = locals()
     o.check_price(price, dry_run)
     o.check_precision(precision)
     job: dict[str, Any] = {
@@ -110,11 +111,8 @@ def fit(
             label_separator=label_separator, time=time, unlabeled=unlabeled, keep_rows=not no_neighbors, keep_texts=keep_texts,
             compare=compare, compare_minutes=compare_minutes,
         ),
-        "inputs": frostline.InputOptions(text, template, o.split(columns), id, number_format),
-        "embedding": frostline.EmbedOptions(
-            o.backbone_of(backbone), list(o.split(layers)) or None, pooling, fusion, max_length, overflow, precision, device,
-            o.store_of(store, no_store), not quiet, trust_remote_code,
-        ),
+        "inputs": o.inputs_of(given),
+        "embedding": o.embedding_of(given),
     }  # fmt: skip
     if dry_run:
         o.show_forecast(frostline.forecast_fit(train, **job), price=price, as_json=json)
