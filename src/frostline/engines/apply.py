@@ -15,9 +15,10 @@ from frostline.contracts import EmbedStats
 from frostline.embedder import TextEmbedder
 from frostline.engines.classes import class_scores, decision_of, of_confusion
 from frostline.engines.inputs import known_labels, read_labeled
+from frostline.engines.loading import target_of
 from frostline.engines.scores import LEVEL, Judgement, judge
 from frostline.engines.sets import known_sets, write_sets
-from frostline.errors import ArtifactError, UserError
+from frostline.errors import UserError
 from frostline.estimators import TextClassifier, TextRegressor, load
 from frostline.estimators.kept import check_neighbors, find_neighbors
 from frostline.features import Features, Forecast
@@ -150,12 +151,7 @@ def evaluate_table(
         Missing columns, or labels that the predictor never saw.
     """
     estimator = load(folder, store=store, device=device, progress=progress, trust_remote_code=trust_remote_code)
-    target = estimator.target_
-    if target is None:
-        raise ArtifactError(
-            f"{folder} was saved from Python and does not know its target column.",
-            hint="use frostline.load and score in Python",
-        )
+    target = target_of(estimator, folder, hint="use frostline.load and score in Python")
     labeled = read_labeled(data, target, label_separator=getattr(estimator, "label_separator_", None))
     y = labeled.y
     if isinstance(estimator, TextClassifier) and isinstance(estimator.rule_, LabelRule):

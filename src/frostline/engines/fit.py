@@ -21,7 +21,7 @@ from frostline.embedder import TextEmbedder
 from frostline.engines.classes import class_scores, decision_of, keep_mistakes, of_confusion
 from frostline.engines.data import FitRows, Split, group_rows, make_split, read_rows
 from frostline.engines.finetune import FineTuning
-from frostline.engines.inputs import build_embedder
+from frostline.engines.inputs import build_embedder, unlabeled_note
 from frostline.engines.options import EmbedOptions, FitOptions, InputOptions
 from frostline.engines.scores import Judgement, judge, judge_folds, layer_scores
 from frostline.engines.sets import bar_note
@@ -325,8 +325,7 @@ class FitJob:
             notes.append(tip)
         if self.rows.task == "multilabel" and (n := sum(not row for row in self.rows.y)):
             notes.append(f"{n} of {len(self.rows.y)} rows have no label at all, which counts as an answer.")
-        if n := self.rows.n_unlabeled:
-            notes.append(f"{n} rows without a target were left out: they are neither learnt from nor scored.")
+        notes += unlabeled_note(self.rows.n_unlabeled)
         if stats.n_truncated:
             notes.append(
                 f"{stats.n_truncated} of {stats.n_rows} rows were longer than the window and were cut: "

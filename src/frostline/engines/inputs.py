@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from frostline.contracts import Task
 from frostline.embedder import TextEmbedder
 from frostline.engines.options import EmbedOptions, InputOptions
-from frostline.engines.sets import split_labels
+from frostline.engines.sets import refuse_new, split_labels
 from frostline.errors import UserError, nearest
-from frostline.labelsets import are_sets
+from frostline.estimators.labeled import check_unlabeled, missing_rows
+from frostline.labelsets import are_sets, as_objects
 from frostline.tables import has_json_cells, pick_columns, read_table
 
 __all__ = [
     "Labeled",
-    "as_objects",
     "build_embedder",
     "column_values",
     "infer_task",
@@ -33,6 +33,7 @@ __all__ = [
     "read_labeled",
     "split_names",
     "target_values",
+    "unlabeled_note",
 ]
 
 MAX_CLASSES = 20
@@ -164,10 +165,7 @@ def read_labeled(path: str | Path, target: str, unlabeled: str = "skip", label_s
     UserError
         No row has a target, or one has none and that is an error; targets that :func:`target_values` refuses.
     """
-    if unlabeled not in (allowed := ("skip", "error")):
-        raise UserError(
-            f"Unknown unlabeled {unlabeled!r}. Allowed: {', '.join(allowed)}.", hint=nearest(unlabeled, allowed) or None
-        )
+    check_unlabeled(unlabeled)
     table = read_table(path)
     missing = missing_targets(column_values(table, target), empty=label_separator is None)
     if len(missing) and missing.all():
@@ -189,21 +187,16 @@ def read_labeled(path: str | Path, target: str, unlabeled: str = "skip", label_s
     return Labeled(str(path), table, y, rows, int(missing.sum()))
 
 
-def as_objects(values: Sequence[Any]) -> NDArray[Any]:
-    """An object array of one dimension, whatever the values are."""
-    found = np.empty(len(values), dtype=object)
-    found[:] = values
+def missing_targets(values: Sequence[Any], *, empty: bool = True) -> NDArray[np.bool_]:
+    """Which targets are none: missing, NaN, and as a rule empty text."""
+    found = np.array([empty and value == "" for value in values], dtype=bool)
+    found[missing_rows(as_objects(values))] = True
     return found
 
 
-def missing_targets(values: Sequence[Any], *, empty: bool = True) -> NDArray[np.bool_]:
-    """Which targets are none: missing, NaN, and as a rule empty text."""
-
-    def is_none(value: Any) -> bool:
-        return value is None or (empty and value == "") or (isinstance(value, float) and np.isnan(value))
-
-    none = map(is_none, values)
-    return np.fromiter(none, dtype=bool, count=len(values))
+def unlabeled_note(n: int) -> list[str]:
+    """What a report says of `n` rows without a target: a sentence, or nothing."""
+    return [f"{n} rows without a target were left out: they are neither learnt from nor scored."] if n else []
 
 
 def target_values(table: pa.Table, name: str, where: str, *, gaps: bool = False) -> NDArray[Any]:
@@ -253,12 +246,7 @@ def known_labels(y: NDArray[Any], classes: NDArray[Any], where: str) -> NDArray[
     known = classes.tolist() if classes.dtype.kind != "M" else list(classes)
     by_text = {str(label): i for i, label in enumerate(known)} | {label: i for i, label in enumerate(known)}
     numbers = [by_text.get(value, by_text.get(str(value))) for value in y.tolist()]
-    if strange := sorted({str(value) for value, number in zip(y.tolist(), numbers, strict=True) if number is None}):
-        raise UserError(
-            f"{len(strange)} labels in {where} were not in training: {', '.join(strange[:5])}. "
-            f"Known: {', '.join(map(str, known[:10]))}.",
-            hint="fit again with rows of these classes, or leave such rows out",
-        )
+    refuse_new({str(value) for value, number in zip(y.tolist(), numbers, strict=True) if number is None}, known, where)
     return np.asarray(classes[np.array(numbers, dtype=np.intp)])
 
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frostline.errors import UserError, nearest
-from frostline.labelsets import are_sets
+from frostline.labelsets import are_sets, as_objects
 
-__all__ = ["labeled_rows", "missing_rows", "one_dimension", "take"]
+__all__ = ["check_unlabeled", "labeled_rows", "missing_rows", "one_dimension", "take"]
 
 
 def missing_rows(given: Any) -> NDArray[np.intp]:
@@ -45,11 +45,7 @@ def labeled_rows(y: Any, n_rows: int, unlabeled: str) -> NDArray[np.intp]:
     UserError
         An unknown word, or no row has a target.
     """
-    if unlabeled not in (allowed := ("error", "skip")):
-        raise UserError(
-            f"Unknown unlabeled {unlabeled!r}. Allowed: {', '.join(map(repr, allowed))}.",
-            hint=nearest(str(unlabeled), allowed) or None,
-        )
+    check_unlabeled(unlabeled)
     values = one_dimension(y) if y is not None and unlabeled == "skip" else np.empty(0)
     if values.ndim != 1 or len(values) != n_rows:
         return np.arange(n_rows)
@@ -59,13 +55,23 @@ def labeled_rows(y: Any, n_rows: int, unlabeled: str) -> NDArray[np.intp]:
     return known
 
 
+def check_unlabeled(unlabeled: str) -> None:
+    """Refuse any word but those on what happens to rows without a target.
+
+    Raises
+    ------
+    UserError
+    """
+    if unlabeled not in (allowed := ("error", "skip")):
+        raise UserError(
+            f"Unknown unlabeled {unlabeled!r}. Allowed: {', '.join(allowed)}.",
+            hint=nearest(str(unlabeled), allowed) or None,
+        )
+
+
 def one_dimension(y: Any) -> NDArray[Any]:
     """Targets as an array; lists of labels as objects, though all of them may be of one length."""
-    if not are_sets(y):
-        return np.asarray(y)
-    values = np.empty(len(y), dtype=object)
-    values[:] = list(y)
-    return values
+    return as_objects(list(y)) if are_sets(y) else np.asarray(y)
 
 
 def take(values: Any, rows: NDArray[np.intp]) -> Any:

@@ -216,7 +216,7 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
     def _targets(self, y: NDArray[Any]) -> NDArray[Any]:
         return self.scale_(y)
 
-    def _judge_held_out(self, fitted: Fitted, y: NDArray[Any]) -> None:
+    def _judge_held_out(self, fitted: Fitted, y: NDArray[Any], targets: NDArray[Any]) -> None:
         self.intervals_, self.cv_metrics_ = None, {}
         if len(fitted.rows):
             truth = self.scale_(y[fitted.rows])
