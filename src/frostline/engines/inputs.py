@@ -18,7 +18,7 @@ from frostline.embedder import TextEmbedder
 from frostline.engines.options import EmbedOptions, InputOptions
 from frostline.engines.sets import refuse_new, split_labels
 from frostline.errors import UserError, nearest
-from frostline.estimators.labeled import check_unlabeled, missing_rows
+from frostline.estimators.labeled import missing_rows
 from frostline.labelsets import are_sets, as_objects
 from frostline.tables import has_json_cells, pick_columns, read_table
 
@@ -165,7 +165,10 @@ def read_labeled(path: str | Path, target: str, unlabeled: str = "skip", label_s
     UserError
         No row has a target, or one has none and that is an error; targets that :func:`target_values` refuses.
     """
-    check_unlabeled(unlabeled)
+    if unlabeled not in (allowed := ("skip", "error")):
+        raise UserError(
+            f"Unknown unlabeled {unlabeled!r}. Allowed: {', '.join(allowed)}.", hint=nearest(unlabeled, allowed) or None
+        )
     table = read_table(path)
     missing = missing_targets(column_values(table, target), empty=label_separator is None)
     if len(missing) and missing.all():

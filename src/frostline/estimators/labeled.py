@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from frostline.errors import UserError, nearest
 from frostline.labelsets import are_sets, as_objects
 
-__all__ = ["check_unlabeled", "labeled_rows", "missing_rows", "one_dimension", "take"]
+__all__ = ["labeled_rows", "missing_rows", "one_dimension", "take"]
 
 
 def missing_rows(given: Any) -> NDArray[np.intp]:
@@ -45,7 +45,11 @@ def labeled_rows(y: Any, n_rows: int, unlabeled: str) -> NDArray[np.intp]:
     UserError
         An unknown word, or no row has a target.
     """
-    check_unlabeled(unlabeled)
+    if unlabeled not in (allowed := ("error", "skip")):
+        raise UserError(
+            f"Unknown unlabeled {unlabeled!r}. Allowed: {', '.join(map(repr, allowed))}.",
+            hint=nearest(str(unlabeled), allowed) or None,
+        )
     values = one_dimension(y) if y is not None and unlabeled == "skip" else np.empty(0)
     if values.ndim != 1 or len(values) != n_rows:
         return np.arange(n_rows)
@@ -53,20 +57,6 @@ def labeled_rows(y: Any, n_rows: int, unlabeled: str) -> NDArray[np.intp]:
     if not len(known):
         raise UserError(f"None of the {n_rows} rows has a target.", hint="label some rows")
     return known
-
-
-def check_unlabeled(unlabeled: str) -> None:
-    """Refuse any word but those on what happens to rows without a target.
-
-    Raises
-    ------
-    UserError
-    """
-    if unlabeled not in (allowed := ("error", "skip")):
-        raise UserError(
-            f"Unknown unlabeled {unlabeled!r}. Allowed: {', '.join(allowed)}.",
-            hint=nearest(str(unlabeled), allowed) or None,
-        )
 
 
 def one_dimension(y: Any) -> NDArray[Any]:
