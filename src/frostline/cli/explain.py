@@ -106,7 +106,9 @@ def adapt(
 
 def explain(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="Folder of an adapt.")],
-    id: Annotated[list[str] | None, typer.Option("--id", metavar="X", help="A row it knows; repeat, or a,b.")] = None,
+    id: Annotated[
+        list[str] | None, typer.Option("--id", metavar="X", help="A row it knows, or of F; repeat, or a,b.")
+    ] = None,
     vectors: Annotated[str | None, typer.Option("--vectors", metavar="F", help="File of vectors.")] = None,
     blend: Annotated[
         tuple[str, str] | None, typer.Option("--blend", metavar="A B", help="The point between two rows.")
