@@ -44,7 +44,8 @@ SHARE_OF_SENTENCES = 0.25
 N_PAIRS = {"leads": 16_000, "books": 6_000, "reviews": 2_000}
 LONGEST = 280
 """Characters of a passage."""
-FEWEST_WORDS = 6
+FEWEST_WORDS, FEWEST_TO_DESCRIBE = 6, 20
+"""Words of a target, and of one that a description is asked for: else the likeliest description is a short one that says little."""
 TARGET_TOKENS = 96
 N_SOFT_TOKENS = 4
 SPACE = "vectors"
@@ -90,8 +91,8 @@ def build(run: Path, seed: int = 0) -> int:
     names = Names.learn([text for _, text, _ in drawn], "film")
     kept, prompts, targets = [], [], []
     for source, text, title in drawn:
-        short = rng.random() < SHARE_OF_SENTENCES
         target = names.generalize(text, title)
+        short = rng.random() < SHARE_OF_SENTENCES or len(target.split()) < FEWEST_TO_DESCRIBE
         target = first_sentence(target) if short else target
         if len(target.split()) < FEWEST_WORDS:
             continue
