@@ -25,7 +25,7 @@ def export(run: Path, checkpoint: str, out: Path) -> int:
     if trained.adapter is not None:
         llm = load_llm(str(out / "model"), device="cpu")
         card = {
-            "steps": trained.step - trained.recipe.pairs_from,
+            "steps": trained.step - (trained.recipe.pairs_from or 0),
             "recipe": "starter/recipe",
             "seed": trained.recipe.seed,
         }

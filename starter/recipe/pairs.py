@@ -112,14 +112,14 @@ def build(run: Path, seed: int = 0) -> int:
 class Pairs:
     """Batches of pairs: those of a step are a function of its number and the seed alone."""
 
-    def __init__(self, items: list[Placed], max_tokens: int, seed: int) -> None:
-        self.items, self.max_tokens, self.seed = items, max_tokens // N_PIECES, seed
+    def __init__(self, items: list[Placed], seed: int) -> None:
+        self.items, self.seed = items, seed
         self.moments = moments(np.stack([item.vectors[0] for item in items]))
-        self._epochs: list[list[np.ndarray]] = []
-        self._ends: list[int] = []
+        self._lengths = [item.length for item in items]
+        self._epochs: dict[tuple[int, int], list[np.ndarray]] = {}
 
     @classmethod
-    def read(cls, run: Path, max_tokens: int, seed: int) -> Pairs | None:
+    def read(cls, run: Path, seed: int) -> Pairs | None:
         """Read what :func:`build` wrote; None where it wrote nothing yet."""
         if not (run / "pairs.npz").exists():
             return None
@@ -132,20 +132,24 @@ class Pairs:
             Placed(prompts[kind], (vector,), tuple(target.tolist()))
             for kind, vector, target in zip(found["prompts"], vectors, targets, strict=True)
         ]
-        return cls(items, max_tokens, seed)
+        return cls(items, seed)
 
-    def at(self, step: int) -> list[Batch]:
-        """The batches of a step, counted from the first that has pairs."""
-        return [self._batch(step * N_PIECES + i) for i in range(N_PIECES)]
+    def at(self, step: int, max_tokens: int, phase: int = 0) -> list[Batch]:
+        """The batches of a step of a phase, each of its share of the tokens at most."""
+        return [self._batch(step * N_PIECES + i, max_tokens // N_PIECES, phase) for i in range(N_PIECES)]
 
-    def _batch(self, number: int) -> Batch:
-        lengths = [item.length for item in self.items]
-        while not self._ends or number >= self._ends[-1]:
-            self._epochs.append(batches_of_epoch(lengths, self.max_tokens, self.seed, len(self._epochs)))
-            self._ends.append((self._ends or [0])[-1] + len(self._epochs[-1]))
-        epoch = int(np.searchsorted(self._ends, number, side="right"))
-        rows = self._epochs[epoch][number - (self._ends[epoch - 1] if epoch else 0)]
-        return collate([self.items[row] for row in rows], left=False, pad=0)
+    def _batch(self, number: int, max_tokens: int, phase: int) -> Batch:
+        epoch = 0
+        while number >= len(batches := self._epoch(epoch, max_tokens, phase)):
+            number -= len(batches)
+            epoch += 1
+        return collate([self.items[row] for row in batches[number]], left=False, pad=0)
+
+    def _epoch(self, epoch: int, max_tokens: int, phase: int) -> list[np.ndarray]:
+        key = (phase, epoch)
+        if key not in self._epochs:
+            self._epochs[key] = batches_of_epoch(self._lengths, max_tokens, self.seed + 1000 * phase, epoch)
+        return self._epochs[key]
 
 
 def composed(model: Any, adapter: Adapter) -> ElmModel:

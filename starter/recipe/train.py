@@ -39,8 +39,29 @@ from recipe.pairs import N_SOFT_TOKENS, Pairs, composed
 PIECE_TOKENS = 1536
 """What one worker takes at a time."""
 
-Mix = tuple[tuple[str, int], ...]
-"""Windows of each source in a batch."""
+
+@dataclass(frozen=True)
+class Phase:
+    """What a batch holds from a step on.
+
+    Attributes
+    ----------
+    first : int
+        The step.
+    windows : tuple of (source, n)
+        Windows of plain text.
+    pairs : int
+        Tokens of pairs at most, padding included.
+    """
+
+    first: int
+    windows: tuple[tuple[str, int], ...]
+    pairs: int = 0
+
+    @property
+    def n_windows(self) -> int:
+        """Windows of all sources."""
+        return sum(n for _, n in self.windows)
 
 
 @dataclass(frozen=True)
@@ -61,11 +82,17 @@ class Recipe:
     decay_window: int = 512  # texts beyond the first window's positions come last, when they cost least
     clip: float = 1.0
     seed: int = 0
-    mix: Mix = (("leads", 9), ("books", 2), ("reviews", 1))  # leads are what an explainer's first stage writes
     adapter_rate: float = 0.001
-    pairs_from: int = 775
-    pairs_tokens: int = 2048
-    mix_beside_pairs: Mix = (("leads", 6), ("books", 1), ("reviews", 1))
+    phases: tuple[Phase, ...] = (
+        Phase(0, (("leads", 9), ("books", 2), ("reviews", 1))),
+        Phase(775, (("leads", 6), ("books", 1), ("reviews", 1)), 2048),
+        Phase(1450, (("leads", 3), ("books", 1)), 3072),
+    )
+
+    @property
+    def pairs_from(self) -> int | None:
+        """The first step with pairs."""
+        return next((phase.first for phase in self.phases if phase.pairs), None)
 
 
 def model_of(recipe: Recipe) -> LlamaForCausalLM:
@@ -117,23 +144,29 @@ class Batch:
 
 
 class Batches:
-    """The batch of each step."""
+    """The batch of each step; a source's windows follow one another through all phases."""
 
     def __init__(self, folder: Path, recipe: Recipe, length: int, pairs: Pairs | None = None) -> None:
-        self.recipe, self.pairs = recipe, pairs
+        self.phases, self.pairs = recipe.phases, pairs
+        sources = sorted({source for phase in recipe.phases for source, _ in phase.windows})
         self.windows = {
             source: Windows(np.load(folder / f"{source}.npy", mmap_mode="r"), length, (recipe.seed, i))
-            for i, (source, _) in enumerate(recipe.mix)
+            for i, source in enumerate(sources)
         }
 
     def __getitem__(self, step: int) -> Batch:
-        alone = min(step, self.recipe.pairs_from)
-        beside = step - alone
-        is_paired = step >= self.recipe.pairs_from and self.pairs is not None
-        mix = self.recipe.mix_beside_pairs if is_paired else self.recipe.mix
-        before = {source: alone * n for source, n in self.recipe.mix}
-        rows = [self.windows[source][before[source] + beside * n + i] for source, n in mix for i in range(n)]
-        pairs = self.pairs.at(beside) if is_paired and self.pairs is not None else ()
+        drawn: dict[str, int] = {}
+        for number, phase in enumerate(self.phases):
+            last = number + 1 == len(self.phases) or step < self.phases[number + 1].first
+            steps = (step if last else self.phases[number + 1].first) - phase.first
+            for source, n in phase.windows:
+                drawn[source] = drawn.get(source, 0) + steps * n
+            if last:
+                break
+        rows = [self.windows[source][drawn[source] + i] for source, n in phase.windows for i in range(n)]
+        if phase.pairs and self.pairs is None:
+            raise SystemExit("pairs.npz is not there: run python -m recipe.pairs first")
+        pairs = self.pairs.at(step - phase.first, phase.pairs, number) if phase.pairs and self.pairs is not None else ()
         return Batch(torch.from_numpy(np.stack(rows)), pairs)
 
 
@@ -194,8 +227,10 @@ class Run:
     def load(cls, path: Path) -> Run:
         """Go on from a checkpoint."""
         state = torch.load(path, weights_only=True)
-        mixes = {name: tuple(map(tuple, mix)) for name, mix in state["recipe"].items() if name.startswith("mix")}
-        run = cls.start(Recipe(**{**state["recipe"], **mixes}))
+        phases = tuple(
+            Phase(own["first"], tuple(map(tuple, own["windows"])), own["pairs"]) for own in state["recipe"]["phases"]
+        )
+        run = cls.start(Recipe(**{**state["recipe"], "phases": phases}))
         run.model.load_state_dict(state["model"])
         if state.get("adapter") is not None:
             run.adapter = adapter_of(run.recipe, *(state["adapter"][name] for name in ("mean", "scale", "norm")))
@@ -265,9 +300,9 @@ def train(run: Run, batches: Batches, folder: Path, minutes: float, every: int, 
     losses: list[tuple[float, float | None]] = []
     before, n_tokens = run.seconds, 0
     while run.step != last:
-        if run.adapter is None and batches.pairs is not None and run.step >= run.recipe.pairs_from:
-            run.add_adapter(batches.pairs)
         batch = batches[run.step]
+        if batch.pairs and run.adapter is None and batches.pairs is not None:
+            run.add_adapter(batches.pairs)
         losses.append(run.advance(batch, workers))
         n_tokens += batch.n_tokens
         run.seconds = before + time.monotonic() - began
@@ -310,7 +345,7 @@ def main() -> None:
         run = Run.load(stable) if stable.exists() else Run.start(Recipe())
     with ThreadPoolExecutor(args.workers, initializer=lambda: torch.set_num_threads(1)) as workers:
         length = run.recipe.decay_window if run.decay else run.recipe.window
-        pairs = Pairs.read(args.run, run.recipe.pairs_tokens, run.recipe.seed)
+        pairs = Pairs.read(args.run, run.recipe.seed)
         batches = Batches(args.run / "tokens", run.recipe, length, pairs)
         train(run, batches, args.run, args.minutes, args.every, workers)
 

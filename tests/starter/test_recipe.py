@@ -24,7 +24,7 @@ from frostline.elm.warm import MINILM, warm_adapter
 from recipe import corpus, evaluate, export, pairs, peers, prove, tokenizer
 from recipe.muon import Muon, orthogonalized
 from recipe.pairs import Pairs
-from recipe.train import Batches, Recipe, Run, Windows, rate_at, train
+from recipe.train import Batches, Phase, Recipe, Run, Windows, rate_at, train
 
 TINY = Recipe(
     width=32,
@@ -36,10 +36,7 @@ TINY = Recipe(
     warmup=2,
     window=16,
     decay_window=32,
-    mix=(("leads", 3), ("books", 2)),
-    pairs_from=3,
-    pairs_tokens=100,
-    mix_beside_pairs=(("leads", 2), ("books", 1)),
+    phases=(Phase(0, (("leads", 3), ("books", 2))),),
 )
 
 
@@ -181,7 +178,7 @@ def paired(folder, words):
     return folder
 
 
-WORDY = replace(TINY, vocab=1200)
+WORDY = replace(TINY, vocab=1200, phases=(*TINY.phases, Phase(3, (("leads", 2), ("books", 1)), 100)))
 
 
 def resumed(folder, stops, minutes=60):
@@ -200,7 +197,7 @@ def resumed(folder, stops, minutes=60):
 
 
 def batches_of(folder):
-    return Batches(folder / "tokens", WORDY, WORDY.window, Pairs.read(folder, WORDY.pairs_tokens, WORDY.seed))
+    return Batches(folder / "tokens", WORDY, WORDY.window, Pairs.read(folder, WORDY.seed))
 
 
 def test_pairs_join_at_their_step_and_a_stopped_run_ends_in_the_same_weights(paired) -> None:
@@ -214,7 +211,7 @@ def test_pairs_join_at_their_step_and_a_stopped_run_ends_in_the_same_weights(pai
 
 
 def test_plain_windows_go_on_where_they_were_when_pairs_join(paired) -> None:
-    batches, plain = batches_of(paired), Batches(paired / "tokens", replace(WORDY, pairs_from=99), WORDY.window)
+    batches, plain = batches_of(paired), Batches(paired / "tokens", TINY, WORDY.window)
     assert torch.equal(batches[2].windows, plain[2].windows)
     assert torch.equal(batches[3].windows[:2], plain[3].windows[:2])
     assert torch.equal(batches[4].windows[0], plain[3].windows[2])  # two leads a step from here on, none left out
@@ -222,11 +219,12 @@ def test_plain_windows_go_on_where_they_were_when_pairs_join(paired) -> None:
 
 
 def test_an_epoch_of_pairs_has_each_once(paired) -> None:
-    found = Pairs.read(paired, 200, 0)
+    found = Pairs.read(paired, 0)
     n_batches = len(pairs.batches_of_epoch([item.length for item in found.items], 100, 0, 0))
-    seen = [vector for i in range(n_batches) for vector in found._batch(i).places[pairs.SPACE][2].numpy()]
+    seen = [vector for i in range(n_batches) for vector in found._batch(i, 100, 0).places[pairs.SPACE][2].numpy()]
     assert len({vector.tobytes() for vector in seen}) == len(seen) == 40
-    assert torch.equal(found.at(1)[0].ids, found._batch(2).ids)
+    assert torch.equal(found.at(1, 200)[0].ids, found._batch(2, 100, 0).ids)
+    assert not np.array_equal(found._epoch(0, 100, 0)[0], found._epoch(0, 100, 1)[0])  # each phase deals anew
 
 
 @pytest.mark.slow
@@ -234,7 +232,7 @@ def test_pairs_are_texts_of_the_corpus_behind_their_vectors(made, words, monkeyp
     words.save_pretrained(made / "tokenizer")
     monkeypatch.setattr(pairs, "N_PAIRS", {"leads": 20, "books": 4, "reviews": 1})
     n = pairs.build(made)
-    found = Pairs.read(made, 500, 0)
+    found = Pairs.read(made, 0)
     assert n == len(found.items) > 20
     encoder = PromptEncoder(words, pairs.N_SOFT_TOKENS, chat=False)
     known = {encoder.prompt(Prompt.parse(prompt, [pairs.SPACE])).ids for prompt in pairs.PROMPTS}
