@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -283,7 +283,7 @@ class EmbedStats:
     n_embedded : int
         Texts that the backbone really ran on; the rest came from the store.
     n_truncated : int
-        Rows whose text did not fit the window and was cut.
+        Rows of which a text did not fit the window and was cut.
     n_tokens : int
         Tokens of all distinct texts, special tokens included, as fed; of a service an estimate.
     seconds : float
@@ -293,6 +293,8 @@ class EmbedStats:
     backbones : dict of str to EmbedStats
         Of several backbones what each did. Texts that ran, tokens and seconds are then sums; rows and distinct texts are
         counted once, and a row counts as cut where any backbone cut it.
+    fields : dict of str to EmbedStats
+        Of text columns that are also read each on its own, what that took; texts, tokens and seconds are among the sums.
     """
 
     n_rows: int = 0
@@ -303,6 +305,7 @@ class EmbedStats:
     seconds: float = 0.0
     truncated_columns: dict[str, int] = field(default_factory=dict)
     backbones: dict[str, EmbedStats] = field(default_factory=dict)
+    fields: dict[str, EmbedStats] = field(default_factory=dict)
 
     def add(self, other: EmbedStats) -> None:
         """Add the counts of another window or call."""
@@ -310,8 +313,17 @@ class EmbedStats:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for column, n in other.truncated_columns.items():
             self.truncated_columns[column] = self.truncated_columns.get(column, 0) + n
-        for backbone, stats in other.backbones.items():
-            self.backbones.setdefault(backbone, EmbedStats()).add(stats)
+        for own, others in ((self.backbones, other.backbones), (self.fields, other.fields)):
+            for name, stats in others.items():
+                own.setdefault(name, EmbedStats()).add(stats)
+
+    def with_fields(self, fields: Mapping[str, EmbedStats], n_truncated: int) -> EmbedStats:
+        """These counts and those of columns read each on its own; `n_truncated` rows were cut in one way or another."""
+        if not fields:
+            return self
+        names = ("n_texts", "n_embedded", "n_tokens", "seconds")
+        sums = {name: getattr(self, name) + sum(getattr(own, name) for own in fields.values()) for name in names}
+        return replace(self, **sums, n_truncated=n_truncated, fields=dict(fields))
 
     @classmethod
     def of_backbones(cls, backbones: Mapping[str, EmbedStats], n_truncated: int) -> EmbedStats:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -15,84 +14,20 @@ from sklearn.utils import Tags
 from frostline._progress import check_progress
 from frostline.backbones import check_pooling, resolve, resolve_layers, service_taps
 from frostline.backbones.written import Written, is_several, read_backbones
-from frostline.contracts import PADDED_MEAN, Backbone, BackboneSpec, EmbedStats, Layer, Recipe, Tap
+from frostline.contracts import PADDED_MEAN, Backbone, BackboneSpec, Layer, Recipe, Tap
 from frostline.errors import UserError, nearest
 from frostline.extraction import Extractor
-from frostline.features import Features, Forecast, PlainTexts, one_width
+from frostline.features import Features, one_width
 from frostline.joint import JointExtractor
 from frostline.numerics.fusion import check_fusion
+from frostline.rendering import Rendered
 from frostline.store import Store
-from frostline.tables import conform, count_cuts, pick_columns, render_rows, to_rows
+from frostline.tables import conform, pick_columns, render_rows, to_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["AnyExtractor", "Rendered", "RowStream", "TextEmbedder", "layers_of", "read_input", "remember_columns"]
-
-AnyExtractor = Extractor | JointExtractor | PlainTexts
-"""What turns rows' texts into features: one backbone, several, or none."""
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """Input as rows and as the strings that a backbone reads."""
-
-    table: pa.Table
-    texts: list[str]
-    template: str | None = None
-    number_format: str = "plain"
-
-    def take(self, rows: NDArray[np.intp]) -> Rendered:
-        """Some of the rows."""
-        return replace(self, table=self.table.take(rows), texts=[self.texts[row] for row in rows])
-
-    def cut_columns(self, found: Features | Forecast) -> dict[str, int]:
-        """Count for each column the rows in which the end of the window cut its text, wholly or partly."""
-        rows = np.flatnonzero(found.truncated)
-        cut = self.table.take(rows)
-        return count_cuts(cut, found.read[rows], template=self.template, number_format=self.number_format)
-
-    def through(self, extractor: AnyExtractor) -> Features:
-        """Embed the rows; cuts are counted by column."""
-        features = extractor(self.texts)
-        stats = replace(features.stats, truncated_columns=self.cut_columns(features))
-        return replace(features, stats=stats, table=self.table)
-
-    def forecast(self, extractor: AnyExtractor) -> Forecast:
-        """Say what :meth:`through` would do."""
-        forecast = extractor.forecast(self.texts)
-        return replace(forecast, stats=replace(forecast.stats, truncated_columns=self.cut_columns(forecast)))
-
-
-class RowStream:
-    """Windows of rendered rows on their way through an extractor, in memory that does not grow with their number.
-
-    Parameters
-    ----------
-    extractor : Extractor, JointExtractor or PlainTexts
-    windows : iterable of Rendered
-        Best of :data:`frostline.backbones.WINDOW_ROWS` rows each.
-    """
-
-    def __init__(self, extractor: AnyExtractor, windows: Iterable[Rendered]) -> None:
-        self._waiting: deque[Rendered] = deque()
-        self._columns = EmbedStats()
-        self._stream = extractor.stream(self._texts(windows))
-
-    def _texts(self, windows: Iterable[Rendered]) -> Iterator[list[str]]:
-        for rendered in windows:
-            self._waiting.append(rendered)
-            yield rendered.texts
-
-    def __iter__(self) -> Iterator[Features]:
-        for features in self._stream:
-            rendered = self._waiting.popleft()
-            self._columns.add(EmbedStats(truncated_columns=rendered.cut_columns(features)))
-            yield replace(features, table=rendered.table)
-
-    def stats(self) -> EmbedStats:
-        """What was done so far, cuts counted by column."""
-        return replace(self._stream.stats(), truncated_columns=self._columns.truncated_columns)
+__all__ = ["TextEmbedder", "layers_of", "read_input", "remember_columns"]
 
 
 class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]

@@ -64,6 +64,8 @@ class Features:
     stats : EmbedStats
     table : pa.Table or None
         The rows' columns, where they come from a table.
+    fields : dict of str to Features
+        Of text columns that are also read each on its own, their cells.
     """
 
     columns: NDArray[np.float32]
@@ -76,6 +78,7 @@ class Features:
     depths: tuple[int, ...]
     stats: EmbedStats
     table: pa.Table | None = None
+    fields: dict[str, Features] = field(default_factory=dict)
 
     @property
     def vectors(self) -> NDArray[np.float32]:
@@ -117,10 +120,11 @@ class Features:
             read=self.read[rows],
             texts=texts,
             table=None if self.table is None else self.table.take(rows),
+            fields={name: own.take(rows) for name, own in self.fields.items()},
         )
 
     def followed_by(self, more: Features) -> Features:
-        """These rows and then others, read at the same taps; without a table."""
+        """These rows and then others, read at the same taps; without a table and its columns."""
         stats = EmbedStats()
         stats.add(self.stats)
         stats.add(more.stats)
@@ -128,7 +132,7 @@ class Features:
             name: np.concatenate([getattr(self, name), getattr(more, name)])
             for name in ("columns", "keys", "truncated", "read")
         }
-        return replace(self, **joined, texts=[*self.texts, *more.texts], stats=stats, table=None)
+        return replace(self, **joined, texts=[*self.texts, *more.texts], stats=stats, table=None, fields={})
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,8 @@ class Forecast:
         Estimated tokens of those requests. Nothing is timed then: `seconds` is 0.
     backbones : dict of str to Forecast
         Of several backbones what each would do; the other fields are sums.
+    fields : dict of str to Forecast
+        The same of text columns that are also read each on its own.
     """
 
     stats: EmbedStats
@@ -158,6 +164,7 @@ class Forecast:
     n_requests: int | None = None
     n_billed: int = 0
     backbones: dict[str, Forecast] = field(default_factory=dict)
+    fields: dict[str, Forecast] = field(default_factory=dict)
 
 
 class PlainTexts:

@@ -257,6 +257,38 @@ def test_cuts_are_reported_by_column(run, folder, tmp_path):
     assert result(run("evaluate", tmp_path / "m", data, "--json")[1])["truncated_columns"] == lost
 
 
+def test_cuts_of_columns_read_on_their_own_are_reported(run, folder, tmp_path):
+    rng = np.random.default_rng(0)
+    one, other = (["".join(rng.choice(list("abcdefgh"), 8)) for _ in range(200)] for _ in range(2))
+    rows = [
+        {"one": a, "two": a if i % 2 else b, "y": i % 2 + i / 1e4}
+        for i, (a, b) in enumerate(zip(one, other, strict=True))
+    ]
+    for row in rows[:4]:
+        row["two"] += 70 * "z"
+    data = write_csv(tmp_path / "d.csv", rows)
+    fit = ["fit", data, "--target", "y", "--backbone", folder, "--layers", "final", "--json"]
+
+    def cuts(out):
+        return {name: own["n_truncated"] for name, own in result(out)["fields"].items()}
+
+    out = run(*fit, "--dry-run")[1]
+    assert "  two on its own: 200 texts" in out
+    assert (result(out)["n_truncated"], cuts(out)) == (4, {"one": 0, "two": 4})
+    planned = {name: result(out)[name] for name in ("n_texts", "n_tokens")}
+    code, out, err = run(*fit, "--out", tmp_path / "m")
+    assert code == 0, err
+    assert cuts(out) == {"one": 0, "two": 4}
+    assert {name: result(out)[name] for name in planned} == planned
+    said = "Also cut where columns are read each on its own: two in 4."
+    assert said in " ".join(out.split())
+    assert said in (tmp_path / "m" / "report.html").read_text()
+    assert "fields" in result(out)["chosen"]["features"]
+    out = run("predict", tmp_path / "m", data, "--out", tmp_path / "p.csv", "--json")[1]
+    assert "two on its own in 4" in out
+    assert cuts(out) == cuts(run("evaluate", tmp_path / "m", data, "--json")[1]) == {"one": 0, "two": 4}
+
+
 def test_doctor_on_a_machine_without_a_store(run, folder, tmp_path):
     code, out, _ = run("doctor", "--backbone", folder, "--json")
     assert code == 0

@@ -9,7 +9,8 @@ import pytest
 import frostline
 from fakes import tiny_bert
 from frostline.embedder import TextEmbedder
-from frostline.estimators.fields import Fields, text_columns
+from frostline.estimators.fields import Fields, deepest, text_columns
+from frostline.rendering import RowReader
 
 LETTERS = list("abcdefgh")
 
@@ -40,11 +41,18 @@ def test_which_columns_are_texts(pairs):
     assert text_columns(wide) == ()
 
 
+def read(embedder, table, columns=("a", "b")):
+    """Rows whole and by column, and what reads the columns."""
+    extractor = embedder.extractor()
+    features = embedder.render(table).through(RowReader(extractor, extractor, columns))
+    return features, Fields(columns, deepest(extractor.taps)[0])
+
+
 def test_blocks(folder):
+    embedder = TextEmbedder(folder, layers=[1, "final"])
+    features, fields = read(embedder, pa.table({"a": ["x", "y"], "b": ["x", None]}))
+    found = fields(features)
     embedder = TextEmbedder(folder)
-    (tap,) = embedder.extractor().taps
-    table = pa.table({"a": ["x", "y"], "b": ["x", None]})
-    found = Fields.of(("a", "b"), tap, embedder)(table)
     a, b = (embedder.fit_transform(texts) for texts in (["a: x", "a: y"], ["b: x", "b: null"]))
     np.testing.assert_array_equal(found[:, :16], a)
     np.testing.assert_array_equal(found[:, 16:32], b)
@@ -56,12 +64,9 @@ def test_blocks(folder):
 
 def test_wide_blocks_are_projected(folder, monkeypatch):
     monkeypatch.setattr("frostline.estimators.fields.MOST_WIDTH", 24)
-    embedder = TextEmbedder(folder)
-    (tap,) = embedder.extractor().taps
-    fields = Fields.of(("a", "b"), tap, embedder)
-    table = pa.table({"a": ["x", "y"], "b": ["x", "z"]})
-    assert fields(table).shape == (2, 4 * 6 + 1)
-    np.testing.assert_array_equal(fields(table), fields(table))
+    features, fields = read(TextEmbedder(folder), pa.table({"a": ["x", "y"], "b": ["x", "z"]}))
+    assert fields(features).shape == (2, 4 * 6 + 1)
+    np.testing.assert_array_equal(fields(features), fields(features))
 
 
 def test_pairs_are_learnt_saved_and_loaded(folder, pairs, tmp_path):
@@ -73,3 +78,19 @@ def test_pairs_are_learnt_saved_and_loaded(folder, pairs, tmp_path):
     reg.save(tmp_path / "artifact")
     again = frostline.load(tmp_path / "artifact")
     np.testing.assert_array_equal(again.predict(table), reg.predict(table))
+
+
+def test_cut_texts_are_counted_by_column(folder, pairs):
+    table, y = pairs
+    long = pa.array([text + "z" * 80 if i < 7 else text for i, text in enumerate(table["two"].to_pylist())])
+    table = table.set_column(1, "two", long)
+    reg = frostline.TextRegressor(folder, layers="final").fit(table, y)
+    stats = reg.extract(table).stats
+    assert {name: own.n_truncated for name, own in stats.fields.items()} == {"one": 0, "two": 7}
+    assert (stats.n_truncated, stats.truncated_columns) == (7, {"two": 7})
+
+
+def test_sets_of_labels_are_read_whole(folder, pairs):
+    table, y = pairs
+    clf = frostline.TextClassifier(folder, layers="final").fit(table, [("same",) if v > 0.5 else () for v in y])
+    assert not clf.reader().columns

@@ -17,7 +17,7 @@ from frostline.reports.as_json import MAX_SCATTER
 from .examples import EXAMPLES, bare, binary, regression
 
 FIT_KEYS = {"task", "n_train", "n_test", "metrics", "baselines", "chosen", "overlap", "seconds"}
-FIT_KEYS |= {"n_texts", "n_embedded", "n_truncated", "truncated_columns"}
+FIT_KEYS |= {"n_texts", "n_embedded", "n_truncated", "truncated_columns", "fields"}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -108,7 +108,10 @@ def test_a_report_of_another_form_is_refused(plain: Any, message: str) -> None:
 
 
 def test_cuts_by_column_survive() -> None:
-    report = replace(binary(), embed=EmbedStats(n_rows=9, n_truncated=3, truncated_columns={"title": 1, "body": 3}))
+    fields = {"title": EmbedStats(n_rows=9, n_truncated=1)}
+    stats = EmbedStats(n_rows=9, n_truncated=3, truncated_columns={"title": 1, "body": 3}, fields=fields)
+    report = replace(binary(), embed=stats)
     plain = json.loads(json.dumps(to_json(report)))
     assert plain["truncated_columns"] == {"title": 1, "body": 3}
     assert load_report(plain).embed.truncated_columns == {"title": 1, "body": 3}
+    assert load_report(plain).embed.fields == fields

@@ -131,6 +131,9 @@ def test_sentences_name_the_counts() -> None:
     stats = EmbedStats(n_rows=9, n_truncated=3, truncated_columns={"title": 1, "body": 3})
     named = "3 of 9 rows did not fit the window and were truncated (lost text of title in 1, body in 3)."
     assert scores.truncation_sentence(replace(binary(), embed=stats)) == named
+    stats.fields = {"title": EmbedStats(n_rows=9), "body": EmbedStats(n_rows=9, n_truncated=2)}
+    also = f"{named} Also cut where columns are read each on its own: body in 2."
+    assert scores.truncation_sentence(replace(binary(), embed=stats)) == also
     assert scores.truncation_sentence(regression()) == "No row was truncated."
     assert scores.overlap_sentence(binary()).startswith("3 of 1,066 test rows")
     unknown = replace(binary(), metrics_without_overlap=None)

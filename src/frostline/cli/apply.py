@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -50,6 +51,7 @@ def predict(
         typer.echo(f"{stats.n_rows} predictions in {out} ({stats.n_embedded} texts embedded, {o.cuts(stats)} cut)")
     result = {"n_rows": stats.n_rows, "out": out, "n_texts": stats.n_texts, "n_embedded": stats.n_embedded}
     result |= {"n_truncated": stats.n_truncated, "truncated_columns": stats.truncated_columns}
+    result |= {"fields": {name: asdict(own) for name, own in stats.fields.items()}}
     o.emit({**result, "seconds": stats.seconds}, as_json=json)
 
 

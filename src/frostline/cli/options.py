@@ -187,8 +187,10 @@ def emit(result: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def cuts(stats: Any) -> str:
-    """Rows that were cut, and the columns that lost text."""
-    lost = ", ".join(f"{column} in {n}" for column, n in stats.truncated_columns.items())
+    """Rows that were cut, and the columns that lost text, in the whole row or read on their own."""
+    parts = [f"{column} in {n}" for column, n in stats.truncated_columns.items()]
+    parts += [f"{column} on its own in {own.n_truncated}" for column, own in stats.fields.items() if own.n_truncated]
+    lost = ", ".join(parts)
     return f"{stats.n_truncated} rows" + (f" ({lost})" if lost else "")
 
 
@@ -206,14 +208,17 @@ def show_forecast(forecast: Any, *, price: float | None = None, as_json: bool) -
         *(
             f"  {name}: {own.stats.n_embedded} texts, {own.stats.n_tokens} tokens, {own.stats.n_truncated} rows too long, "
             f"{_work(own)}"
-            for name, own in forecast.backbones.items()
+            for name, own in [
+                *forecast.backbones.items(),
+                *((f"{n} on its own", f) for n, f in forecast.fields.items()),
+            ]
         ),
     ]
     if cost is not None:
         lines.append(f"Estimated cost at {price:g} per million tokens: {cost:g}.")
     typer.echo("\n".join(lines))
-    own = {name: _counts(one) for name, one in forecast.backbones.items()}
-    emit({"dry_run": True, **_counts(forecast), "cost": cost, "backbones": own}, as_json=as_json)
+    own, fields = ({name: _counts(one) for name, one in of.items()} for of in (forecast.backbones, forecast.fields))
+    emit({"dry_run": True, **_counts(forecast), "cost": cost, "backbones": own, "fields": fields}, as_json=as_json)
 
 
 def _work(forecast: Any) -> str:

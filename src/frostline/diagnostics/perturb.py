@@ -260,7 +260,7 @@ def _rewritten(evidence: Evidence, table: pa.Table) -> Iterator[tuple[str, Featu
         ("numbers scientific", render_rows(table, template=embedder.template, number_format="scientific")),
     ]:
         if texts != rendered.texts:
-            yield name, replace(rendered, texts=texts).through(embedder.extractor())
+            yield name, replace(rendered, texts=texts).through(evidence.estimator.reader())
 
 
 def _like(X: Any, table: pa.Table) -> Any:

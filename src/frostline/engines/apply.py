@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pyarrow as pa
 
 from frostline.backbones import WINDOW_ROWS
 from frostline.contracts import EmbedStats
-from frostline.embedder import RowStream, TextEmbedder
+from frostline.embedder import TextEmbedder
 from frostline.engines.classes import class_scores, decision_of, of_confusion
 from frostline.engines.inputs import known_labels, read_labeled
 from frostline.engines.scores import LEVEL, Judgement, judge
@@ -21,6 +22,7 @@ from frostline.estimators import TextClassifier, TextRegressor, load
 from frostline.estimators.kept import check_neighbors, find_neighbors
 from frostline.features import Features, Forecast
 from frostline.labelsets import LabelRule, are_sets
+from frostline.rendering import RowStream
 from frostline.reports.classes import class_json
 from frostline.tables import PREDICTION_ENDINGS, check_output, iter_tables, prediction_writer, read_table
 
@@ -79,7 +81,7 @@ def predict_table(
         check_neighbors(estimator, neighbors)
     embedder: TextEmbedder = estimator.embedder_
     windows = (embedder.render(table) for table in iter_tables(data, WINDOW_ROWS))
-    stream = RowStream(estimator.extractor(), windows)
+    stream = RowStream(estimator.reader(), windows)
     with prediction_writer(out) as write:
         for features in stream:
             columns = _columns(estimator, features, proba, interval)
@@ -139,7 +141,8 @@ def evaluate_table(
     -------
     dict
         ``metrics``, as in :class:`FitReport`; ``n_rows``, those with a target, and ``n_unlabeled``, those without, which are
-        left out; ``n_embedded``, ``n_truncated``, ``truncated_columns``.
+        left out; ``n_embedded``, ``n_truncated``, ``truncated_columns``; ``fields``, what it took to
+        read text columns each on its own.
 
     Raises
     ------
@@ -178,6 +181,7 @@ def evaluate_table(
         "n_embedded": stats.n_embedded,
         "n_truncated": stats.n_truncated,
         "truncated_columns": stats.truncated_columns,
+        "fields": {name: asdict(own) for name, own in stats.fields.items()},
     }
 
 
@@ -214,4 +218,4 @@ def forecast_predict(
     """
     estimator = load(folder, store=store, device=device, progress=False, trust_remote_code=trust_remote_code)
     embedder: TextEmbedder = estimator.embedder_
-    return embedder.render(read_table(data)).forecast(estimator.extractor())
+    return embedder.render(read_table(data)).forecast(estimator.reader())

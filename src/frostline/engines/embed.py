@@ -10,10 +10,11 @@ import pyarrow as pa
 
 from frostline.backbones import WINDOW_ROWS
 from frostline.contracts import EmbedStats
-from frostline.embedder import Rendered, RowStream, TextEmbedder
+from frostline.embedder import TextEmbedder
 from frostline.engines.inputs import build_embedder, column_values, input_columns
 from frostline.engines.options import EmbedOptions, InputOptions
 from frostline.features import Forecast
+from frostline.rendering import Rendered, RowStream
 from frostline.tables import VECTOR_ENDINGS, check_output, iter_tables, pick_columns, read_table, vector_writer
 
 __all__ = ["embed_table", "forecast_embed"]

@@ -16,7 +16,7 @@ from frostline._version import __version__
 from frostline.artifacts import check_place
 from frostline.baselines import run_baselines, run_set_baselines
 from frostline.contracts import EmbedStats
-from frostline.embedder import Rendered, TextEmbedder
+from frostline.embedder import TextEmbedder
 from frostline.engines.classes import class_scores, decision_of, keep_mistakes, of_confusion
 from frostline.engines.data import FitRows, Split, group_rows, make_split, read_rows
 from frostline.engines.inputs import build_embedder
@@ -29,6 +29,7 @@ from frostline.estimators.reading import whole_embedder
 from frostline.estimators.saving import describe_choice
 from frostline.features import Features, Forecast
 from frostline.labelsets import truth_table
+from frostline.rendering import Rendered, RowReader
 from frostline.reports import to_json, to_text
 from frostline.reports.model import FitReport, LayerScore
 from frostline.splits import overlap
@@ -130,7 +131,7 @@ def forecast_fit(
     Forecast
     """
     job = FitJob.prepare(train, options, inputs or InputOptions(), embedding or EmbedOptions())
-    return job.rendered.forecast(job.blank().training_extractor())
+    return job.rendered.forecast(job.reader())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,7 +195,13 @@ class FitJob:
 
     def extract(self) -> Features:
         """Everything that the fit may choose from, in one pass."""
-        return self.rendered.through(self.blank().training_extractor())
+        return self.rendered.through(self.reader())
+
+    def reader(self) -> RowReader:
+        """What reads everything that the fit may choose from."""
+        estimator = self.blank()
+        estimator.check_target(self.rows.y, len(self.rows.y))  # sets of labels are learnt from other texts
+        return estimator.training_reader(self.rendered.table)
 
     def fitted(self, features: Features, rows: NDArray[np.intp]) -> TextClassifier | TextRegressor:
         """Train on some of the rows, whose features are there already."""

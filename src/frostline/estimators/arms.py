@@ -12,16 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from frostline.baselines import SMALL_TABLE, RawColumns, boosting
 from frostline.candidates import Candidate
 from frostline.contracts import FloatArray
-from frostline.embedder import TextEmbedder
 from frostline.errors import UserError
-from frostline.estimators.fields import Fields, text_columns
+from frostline.estimators.fields import Fields
 from frostline.estimators.joining import BOTH, join
 from frostline.features import Features
 from frostline.heads import (
@@ -77,7 +75,7 @@ class Arm:
     def inputs(self, features: Features) -> Any:
         """What the head reads of rows."""
         if self.fields is not None:
-            return self.fields(features.table)
+            return self.fields(features)
         if self.candidate is not None:
             return self.candidate.features(features)
         return features.texts if self.encoder is None else self.encoder.transform(features.table)
@@ -111,17 +109,17 @@ class Fitted:
     oof: FloatArray
 
 
-def _kinds_of(features: str, task: str, table: pa.Table | None) -> tuple[str, ...]:
-    """The kinds of arm that ``features=`` asks for, of rows with these columns (None: they are not known)."""
-    if features == "both":
+def _kinds_of(kinds: str, task: str, features: Features) -> tuple[str, ...]:
+    """The kinds of arm that ``features=`` asks for, of rows that were read like these."""
+    if kinds == "both":
         return BOTH[task]
-    if features != "auto":
-        return (features,)
+    if kinds != "auto":
+        return (kinds,)
     if task == "multilabel":
         return BOTH[task]
-    n_columns = 0 if table is None else table.num_columns
+    n_columns = 0 if features.table is None else features.table.num_columns
     has_raw = n_columns > (0 if task == "regression" else 1)
-    return ("embedding", *(("fields",) if text_columns(table) else ()), "tfidf", *(("raw",) if has_raw else ()))
+    return ("embedding", *(("fields",) if features.fields else ()), "tfidf", *(("raw",) if has_raw else ()))
 
 
 def needs_backbone(features: str) -> bool:
@@ -140,7 +138,6 @@ def learn(
     head: Any,
     seed: int,
     class_weight: NDArray[np.float64] | None = None,
-    embedder: TextEmbedder | None = None,
 ) -> Fitted:
     """Train the arms that `kinds` asks for, and join them.
 
@@ -159,8 +156,6 @@ def learn(
     seed : int
     class_weight : array of shape (n_classes,), optional
         How much rows of each class count in training. Probabilities are led back to the classes' true frequencies.
-    embedder : TextEmbedder, optional
-        What reads text columns each on its own; None = whole rows only are read.
 
     Raises
     ------
@@ -170,7 +165,7 @@ def learn(
     arms: list[Arm] = []
     table: list[CandidateScore] = []
     weights = {} if class_weight is None else {"class_weight": dict(enumerate(class_weight.tolist()))}
-    for kind in _kinds_of(kinds, task, features.table):
+    for kind in _kinds_of(kinds, task, features):
         if kind == "embedding":
             chosen = select(found, features, y, groups, task=task, head=head, seed=seed)
             arms.append(Arm(kind, chosen.head, chosen.candidate))
@@ -178,8 +173,8 @@ def learn(
             if _is_smooth(task, y) and kinds != "embedding" and head == "auto":
                 vectors = chosen.candidate.features(features)
                 arms.append(Arm(kind, KernelRegressor(seed=seed).fit(vectors, y, list(groups)), chosen.candidate))
-        elif kind == "fields" and embedder is not None:
-            arms.append(_fit_fields(task, arms[0].candidate, features, y, groups, seed, embedder, weights))
+        elif kind == "fields":
+            arms.append(_fit_fields(task, arms[0].candidate, features, y, groups, seed, weights))
         elif kind == "raw":
             arms += _fit_raw(task, features, y, groups, seed, weights)
         elif kinds == "tfidf" or any(features.texts):
@@ -238,14 +233,15 @@ def _fit_fields(
     y: NDArray[Any],
     groups: NDArray[Any],
     seed: int,
-    embedder: TextEmbedder,
     weights: dict[str, Any],
 ) -> Arm:
-    """A linear head on the text columns, read at the deepest layer that the whole rows are read at."""
-    if candidate is None or features.table is None:
-        raise UserError("Text columns are read beside whole rows; these features hold neither.")
-    fields = Fields.of(text_columns(features.table), candidate.taps[-1], embedder)
-    head = fit_head(make_head("linear", task, seed).set_params(**weights), fields(features.table), y, groups)
+    """A linear head on the text columns, read by the (last) backbone that the whole rows are read by."""
+    if candidate is None:
+        raise UserError("Text columns are read beside whole rows, which are not read here.")
+    taps = next(iter(features.fields.values())).taps
+    tap = next(tap for tap in taps if tap.backbone == candidate.taps[-1].backbone)
+    fields = Fields(tuple(features.fields), tap)
+    head = fit_head(make_head("linear", task, seed).set_params(**weights), fields(features), y, groups)
     return Arm("fields", head, candidate, fields=fields)
 
 

@@ -12,10 +12,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from frostline.candidates import Candidate, union
 from frostline.contracts import Layer
-from frostline.embedder import AnyExtractor, Rendered, TextEmbedder, layers_of, remember_columns, text_tags
+from frostline.embedder import TextEmbedder, layers_of, remember_columns, text_tags
 from frostline.errors import UserError, nearest
 from frostline.estimators.arms import Arm, Fitted, learn, needs_backbone
 from frostline.estimators.drift import check_backbone, describe_backbone
+from frostline.estimators.fields import deepest, text_columns
 from frostline.estimators.kept import TrainingRows
 from frostline.estimators.labeled import labeled_rows, missing_rows, take
 from frostline.estimators.occlusion import Occlusion, occlude
@@ -23,11 +24,14 @@ from frostline.estimators.reading import candidates_of, settle, whole_embedder
 from frostline.estimators.workflow import Workflow
 from frostline.features import Features, PlainTexts
 from frostline.heads import LabelPool, LogPool, SumPool, make_head, reads_layers
+from frostline.rendering import AnyExtractor, Rendered, RowReader
 from frostline.reports.model import CandidateScore, FitReport
 from frostline.splits import group_ids
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pyarrow as pa
 
 __all__ = ["FEATURES", "TextEstimator"]
 
@@ -98,7 +102,7 @@ class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
         if len(known) < n_rows:
             rendered, y, groups = rendered.take(known), take(y, known), take(groups, known)
         y = self.check_target(y, len(known))
-        self.fit_features(rendered.through(self.training_extractor()), y, groups)
+        self.fit_features(rendered.through(self.training_reader(rendered.table)), y, groups)
         self.n_unlabeled_ = n_rows - len(known)
         if self.n_unlabeled_ and self.rows_ is not None:
             self.rows_ = self.rows_.named(known.tolist())  # their places among the rows that were given
@@ -115,15 +119,18 @@ class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
             raise UserError("There are no rows to fit on.")
         return rendered
 
-    def training_extractor(self) -> AnyExtractor:
-        """What reads, in one pass, everything that a fit may choose from; after :meth:`prepare`."""
+    def training_reader(self, table: pa.Table) -> RowReader:
+        """What reads, in one pass, everything that a fit on these rows may choose from; after :meth:`prepare`."""
         if not needs_backbone(self.features):
-            return PlainTexts()
+            return RowReader(PlainTexts())
         embedder = whole_embedder(self.embedder_)
-        return embedder.extractor(union(self._candidates(embedder.extractor())))
+        taps = union(self._candidates(embedder.extractor()))
+        columns = text_columns(table) if self.features == "auto" and self._task != "multilabel" else ()
+        cells = embedder.extractor(deepest(taps)) if columns else None
+        return RowReader(embedder.extractor(taps), cells, columns)
 
     def fit_features(self, features: Features, y: Any, groups: Any = None) -> Self:
-        """Train on features that were extracted before, by the :meth:`training_extractor`.
+        """Train on features that were extracted before, by the :meth:`training_reader`.
 
         Parameters
         ----------
@@ -148,7 +155,6 @@ class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
             head=self._trained_head(),
             seed=int(self.seed),
             class_weight=getattr(self, "class_weight_", None),
-            embedder=embedder if needs_backbone(self.features) else None,
         )
         self.n_train_ = len(y)
         self.target_: str | None = None  # the column's name, where a job on a table knows it
@@ -191,11 +197,25 @@ class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
         ArtifactError
             The backbone found now is not the one of the fit.
         """
-        extractor = self.extractor()
-        return self.embedder_.render(X).through(extractor)
+        reader = self.reader()
+        return self.embedder_.render(X).through(reader)
+
+    def reader(self) -> RowReader:
+        """What reads rows for predictions: whole, and where a head reads text columns each on its own, these as well.
+
+        Raises
+        ------
+        ArtifactError
+            The backbone found now is not the one of the fit.
+        """
+        whole = self.extractor()
+        fields = next((arm.fields for arm in self.arms_ if arm.fields is not None), None)
+        if fields is None:
+            return RowReader(whole)
+        return RowReader(whole, self.embedder_.extractor([fields.tap]), fields.columns)
 
     def extractor(self) -> AnyExtractor:
-        """What reads rows for predictions.
+        """What reads whole rows for predictions.
 
         Raises
         ------

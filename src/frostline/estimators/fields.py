@@ -1,7 +1,8 @@
 """Text columns read each on its own: what a row's one string cannot show is how two of its texts relate.
 
-Every cell becomes ``name: value`` and is embedded once, however often it stands. The vectors of the columns stand side by
-side, for each pair of columns with the size of their difference, their product and their cosine.
+Every cell becomes ``name: value`` and is embedded once, however often it stands, at the deepest layer that is looked at.
+The vectors of the columns stand side by side, for each pair of columns with the size of their difference, their product
+and their cosine.
 
 References
 ----------
@@ -10,20 +11,19 @@ Conneau et al., 2017, arXiv 1705.02364, section 3.1: a pair as (u, v, |u - v|, u
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from sklearn.base import clone
 
 from frostline.contracts import Tap
-from frostline.embedder import TextEmbedder
+from frostline.features import Features
 
-__all__ = ["Fields", "text_columns"]
+__all__ = ["Fields", "deepest", "text_columns"]
 
 MOST_COLUMNS = 4
 """With more text columns only the whole row is read: pairs grow with the square of their number."""
@@ -50,6 +50,11 @@ def text_columns(table: pa.Table | None) -> tuple[str, ...]:
     return tuple(found) if 2 <= len(found) <= MOST_COLUMNS else ()
 
 
+def deepest(taps: Sequence[Tap]) -> list[Tap]:
+    """Of each backbone the last of its taps, which stand by depth."""
+    return list({tap.backbone: tap for tap in taps}.values())
+
+
 def _is_text(column: pa.ChunkedArray) -> bool:
     is_string = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
     return bool(is_string and len(column.unique()) > FEWEST_TEXTS)
@@ -64,32 +69,20 @@ class Fields:
     columns : tuple of str
     tap : Tap
         Layer and pooling.
-    embedder : TextEmbedder
-        Backbone, window and store.
     """
 
     columns: tuple[str, ...]
     tap: Tap
-    embedder: TextEmbedder
 
-    @classmethod
-    def of(cls, columns: tuple[str, ...], tap: Tap, embedder: TextEmbedder) -> Fields:
-        """Read by an embedder as it is now, whatever becomes of it."""
-        return cls(columns, tap, clone(embedder))
-
-    def __call__(self, table: pa.Table) -> Floats:
+    def __call__(self, features: Features) -> Floats:
         """Numbers of rows, shape (n, F).
 
         Parameters
         ----------
-        table : pa.Table
-            n rows with at least these columns.
+        features : Features
+            n rows, of which these columns were read each on its own.
         """
-        embedder = self.embedder
-        if embedder.fusion == "auto":
-            embedder = clone(embedder).set_params(fusion="concat")
-        extractor = embedder.extractor([replace(self.tap)])
-        vectors = [extractor(_cells(name, table.column(name))).columns for name in self.columns]
+        vectors = [features.fields[name].fused([self.tap], "concat") for name in self.columns]
         n_blocks = len(self.columns) + 2 * len(list(combinations(vectors, 2)))
         width = vectors[0].shape[1]
         narrow = None
@@ -99,11 +92,6 @@ class Fields:
         return np.hstack(
             [block if narrow is None or block.shape[1] == 1 else block @ narrow for block in _blocks(vectors)]
         )
-
-
-def _cells(name: str, column: pa.ChunkedArray) -> list[str]:
-    """The cells as texts; a missing one as JSON writes it."""
-    return [f"{name}: {'null' if cell is None else cell}" for cell in column.to_pylist()]
 
 
 def _blocks(vectors: list[Floats]) -> Iterator[Floats]:

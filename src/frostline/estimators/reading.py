@@ -9,8 +9,9 @@ from sklearn.base import clone
 
 from frostline.backbones.written import is_several, read_backbones
 from frostline.candidates import Candidate, candidates, together
-from frostline.embedder import AnyExtractor, TextEmbedder
+from frostline.embedder import TextEmbedder
 from frostline.features import PlainTexts
+from frostline.rendering import AnyExtractor
 
 __all__ = ["candidates_of", "settle", "whole_embedder"]
 

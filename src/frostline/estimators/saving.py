@@ -215,7 +215,7 @@ def _read_arms(manifest: dict[str, Any], arrays: dict[str, NDArray[Any]], embedd
         kind, head, fields = arm["kind"], _unpack_head(arm, _take(arrays, str(i))), None
         if kind == "fields":
             check_keys(arm["fields"], {"columns", "tap"}, f"arm {i}: fields")
-            fields = Fields.of(tuple(arm["fields"]["columns"]), Tap(**arm["fields"]["tap"]), embedder)
+            fields = Fields(tuple(arm["fields"]["columns"]), Tap(**arm["fields"]["tap"]))
         reads = candidate if kind in ("embedding", "fields") else None
         arms.append(Arm(kind, head, reads, encoder if kind == "raw" else None, fields))
     return arms

@@ -23,7 +23,8 @@ MAX_SCATTER = 2000
 _COUNTS = ("n_rows", "n_texts", "n_embedded", "n_truncated", "n_tokens")
 _TEXTS = ("title", "target", "split", "layer_metric", "created", "version")
 _WHOLE = ("n_train", "n_test", "overlap", "n_unlabeled")
-_EMBED = (*_COUNTS, "truncated_columns", "backbones")
+_PARTS = ("backbones", "fields")
+_EMBED = (*_COUNTS, "truncated_columns", *_PARTS)
 _KEYS = (
     *("task", "title", "target", "split", "n_train", "n_test", "metrics", "metrics_std", "metrics_without_overlap"),
     *(
@@ -38,7 +39,7 @@ _KEYS = (
         "candidates",
     ),
     *("labels", "confusion", "classes", "mistakes", "decision"),
-    *("truncated_columns", "backbones", "reliability", "scatter", "notes", "created", "version"),
+    *("truncated_columns", *_PARTS, "reliability", "scatter", "notes", "created", "version"),
 )
 
 T = TypeVar("T")
@@ -64,7 +65,8 @@ def to_json(report: FitReport) -> dict[str, Any]:
     """
     plain = {name: getattr(report, name) for name in _KEYS if name not in _EMBED}
     plain |= {name: getattr(report.embed, name) for name in _EMBED}
-    plain["backbones"] = {name: asdict(stats) for name, stats in report.embed.backbones.items()}
+    for part in _PARTS:
+        plain[part] = {name: asdict(stats) for name, stats in plain[part].items()}
     plain["seconds"] = {"embed": report.embed.seconds} | report.seconds
     plain["layer_scores"] = [{"layer": s.layer, "score": s.score, "std": s.std} for s in report.layer_scores]
     plain["candidates"] = [asdict(candidate) for candidate in report.candidates]
@@ -159,7 +161,7 @@ def _about_classes(d: Mapping[str, Any]) -> dict[str, Any]:
 def _embed(d: Mapping[str, Any], seconds: float) -> EmbedStats:
     counts: dict[str, Any] = {key: _read(d, key, int) for key in _COUNTS}
     counts["truncated_columns"] = _read(d, "truncated_columns", lambda v: {name: int(n) for name, n in v.items()})
-    counts["backbones"] = _read(d, "backbones", lambda v: {name: EmbedStats(**own) for name, own in v.items()})
+    counts |= {part: _read(d, part, lambda v: {name: EmbedStats(**own) for name, own in v.items()}) for part in _PARTS}
     return EmbedStats(**counts, seconds=seconds)
 
 

@@ -239,6 +239,10 @@ def truncation_sentence(report: FitReport) -> str:
     n_rows = f" of {report.embed.n_rows:,}" if report.embed.n_rows else ""
     own = ", ".join(f"{name} {stats.n_truncated:,}" for name, stats in report.embed.backbones.items())
     by = f" By backbone: {own}." if own else ""
+    alone = ", ".join(
+        f"{name} in {stats.n_truncated:,}" for name, stats in report.embed.fields.items() if stats.n_truncated
+    )
+    by += f" Also cut where columns are read each on its own: {alone}." if alone else ""
     return f"{n:,}{n_rows} rows did not fit the window and were truncated{_by_column(report.embed)}.{by}"
 
 
