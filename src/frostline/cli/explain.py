@@ -30,7 +30,9 @@ def adapt(
     max_steps: Annotated[int | None, typer.Option("--max-steps", metavar="N", help="At most, in each stage.")] = None,
     batch_tokens: Annotated[int, typer.Option("--batch-tokens", metavar="N")] = 4096,
     accumulate: Annotated[int, typer.Option("--accumulate", metavar="N", help="Batches a step.")] = 1,
-    lr: Annotated[float, typer.Option("--lr", metavar="R", help="Of the adapter.")] = 1e-3,
+    lr: Annotated[
+        float | None, typer.Option("--lr", metavar="R", help="Of the adapter. [default: 1e-3; 2e-4 after a warm start]")
+    ] = None,
     max_target_tokens: Annotated[
         int, typer.Option("--max-target-tokens", metavar="N", help="Longer targets are cut.")
     ] = 128,

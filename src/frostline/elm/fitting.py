@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from frostline.elm.prompts import PromptEncoder
 from frostline.elm.reconstructor import Reconstructor
 from frostline.elm.scores import EncoderReader, Reader, cosines
 from frostline.elm.space import SpaceState, rounded
-from frostline.elm.stages import AdaptOptions
+from frostline.elm.stages import COLD_RATE, WARM_RATE, AdaptOptions
 from frostline.elm.targets import Example
 from frostline.elm.tasks import Task
 from frostline.elm.training import TrainingLog, train
@@ -139,10 +139,12 @@ def fit_model(
     prompts = PromptEncoder(llm.tokenizer, config.n_soft_tokens, chat=llm.chat)
     targets = {name: main_text(data.records, name) for own in data.spaces.values() for name in own.ids}
     readers = {name: _reader(data, name, encoder, targets, store) for name in data.spaces}
-    adapters, starts = {}, []
+    adapters, starts = {}, {}
     for name in data.spaces:
-        adapters[name], start = _adapter(llm, data, name, config, space_name(readers[name]), cold, seed)
-        starts.append(start if len(data.spaces) == 1 else f"{name}: {start}")
+        adapters[name], starts[name] = _adapter(llm, data, name, config, space_name(readers[name]), cold, seed)
+    if options.lr is None:
+        is_warm = all(start.startswith("warm") for start in starts.values())
+        options = replace(options, lr=WARM_RATE if is_warm else COLD_RATE)
     model = ElmModel(llm, adapters)
     items, n_cut = _placed(data, prompts, options, llm, part=0)
     held, _ = _placed(data, prompts, options, llm, part=1)
@@ -157,7 +159,7 @@ def fit_model(
         n_val=sum(len(ids) for _, ids in data.parts.values()),
         n_examples=len(items) + len(held),
         n_truncated=n_cut,
-        start="; ".join(starts),
+        start="; ".join(f"{name}: {start}" if len(starts) > 1 else start for name, start in starts.items()),
         log=log,
         loss=log.best.loss,
         counts=data.counts,
