@@ -7,11 +7,20 @@ import gzip
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+import frostline
+from frostline.elm.adapter import AdapterConfig
+from frostline.elm.decoding import Decoding
+from frostline.elm.llm import load_llm
+from frostline.elm.model import ElmModel, Placed
+from frostline.elm.prompts import Prompt, PromptEncoder
+from frostline.elm.scores import cosines
+from frostline.elm.warm import MINILM, warm_adapter, warm_folder
 from frostline_starter import get_model_path
 from recipe.evaluate import bits_per_byte
 
@@ -62,3 +71,20 @@ def test_batches_padded_on_the_left_write_what_single_prompts_write(starter) -> 
         for prompt in prompts
     ]
     assert torch.equal(together, torch.stack(alone))
+
+
+@pytest.mark.slow
+def test_the_adapter_says_more_of_a_held_out_film_than_of_another() -> None:
+    llm = load_llm("starter", device="cpu")
+    adapter, start = warm_adapter(llm, AdapterConfig(), MINILM, warm_folder())
+    assert start.startswith("warm")
+    with FILMS.open(encoding="utf-8", newline="") as file:
+        leads = [row["lead"] for row in csv.DictReader(file) if row["split"] == "test"][::20]
+    embedder = frostline.TextEmbedder(store=None, progress=False)
+    vectors = embedder.fit_transform(leads)
+    prompt = PromptEncoder(llm.tokenizer, 4, chat=False).prompt(Prompt.parse("Describe the film {vector}.", ["v"]))
+    model = ElmModel(llm, {"v": adapter})
+    written = model.generate([Placed(prompt, (vector,)) for vector in vectors], Decoding(max_new_tokens=48))
+    read = embedder.transform(written)
+    own, other = cosines(read, vectors), cosines(np.roll(read, 1, axis=0), vectors)
+    assert own.mean() > other.mean() + 3 * (own - other).std() / len(leads) ** 0.5
