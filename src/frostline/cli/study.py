@@ -80,7 +80,7 @@ def regression(
     dof: Annotated[
         list[str] | None,
         typer.Option(
-            "--dof", metavar="N", help="Parameters; repeat, or a,b. [default: 5,10,25,50,100; quick: 5,25,100]"
+            "--dof", metavar="N", help="Parameters; repeat, or a,b. [default: 5,10,25,50,100; quick: 5,25,50]"
         ),
     ] = None,
     backbone: Annotated[

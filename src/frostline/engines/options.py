@@ -110,6 +110,11 @@ class FitOptions:
         Whether the folder keeps vectors of the training rows, for neighbors and further training.
     keep_texts : bool, default=False
         Whether it keeps their texts as well.
+    compare : str, optional
+        ``"finetune"``: the same backbone is fine-tuned on the same rows and judged beside the frozen one, all weights and LoRA;
+        ``"finetune-full"`` and ``"finetune-lora"`` one of them.
+    compare_minutes : float, default=60
+        What would take longer is refused before anything runs.
     """
 
     target: str
@@ -132,3 +137,5 @@ class FitOptions:
     unlabeled: str = "skip"
     keep_rows: bool = True
     keep_texts: bool = False
+    compare: str | None = None
+    compare_minutes: float = 60

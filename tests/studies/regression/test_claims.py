@@ -57,7 +57,11 @@ def results(plan, main_taus):
 )
 def test_the_same_code_says_yes_and_no(options, taus, flat, less, beats):
     plan = Plan(options, options.functions, [], [])
-    (table,) = claims_section(View(plan, results(plan, taus))).tables
+    section = claims_section(View(plan, results(plan, taus)))
+    (table,) = section.tables
+    words = [row[3] for row in table.rows]
+    assert section.text.startswith(f"Of {len(words)} statements: ")
+    assert f"{words.count(flat)} {flat}" in section.text
     verdicts = {row[0]: row[3] for row in table.rows}
     assert verdicts["embeddings stay flat as parameters are added"] == flat
     assert verdicts["columns lose more than embeddings"] == less

@@ -70,7 +70,10 @@ def test_a_draw_keeps_groups_and_given_test_rows(tables_folder):
     assert (len(problem.inputs.fit), len(problem.inputs.test)) == (54, 6)
     assert sorted([*problem.inputs.fit, *problem.inputs.test]) == list(range(60))
     assert small.draw(0, 60).key == problem.key
-    assert small.draw(1, 60).key != problem.key
+    other = small.draw(1, 60)
+    assert other.inputs.table.equals(problem.inputs.table)  # split anew, and nothing is to be embedded anew
+    assert set(other.inputs.test) != set(problem.inputs.test)
+    assert given.draw(1, 50).inputs.table != given.draw(0, 50).inputs.table
     held = given.draw(0, 50)
     assert len(held.inputs.test) == 5
     x = held.inputs.table["x"].to_numpy()

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from fakes import tiny_bert
 from frostline.cli import main
 from frostline.errors import UserError
 from frostline.studies.regression import study_regression
@@ -104,3 +105,11 @@ def test_degrees_of_freedom_are_numbers(capsys):
         main(["study", "regression", "--dof", "5,ten"])
     assert stop.value.code == 2
     assert "whole numbers" in capsys.readouterr().err
+
+
+def test_backbones_stand_by_their_size(options, backbone, tmp_path):
+    larger, deeper = (
+        str(tiny_bert(tmp_path / name, **more)) for name, more in (("wide", {"width": 32}), ("deep", {"layers": 3}))
+    )
+    plan = Plan(replace(options, backbones=(larger, deeper, backbone, f"random:{larger}")), options.functions, [], [])
+    assert [one.source for one in plan.by_size("functions")] == [backbone, deeper, larger]

@@ -18,6 +18,8 @@ __all__ = ["claims_section", "verdict"]
 _ROBUST = 0.05
 """A loss of Kendall tau up to which a curve counts as flat, and a change as little."""
 
+_VERDICTS = ("reproduces", "does not reproduce", "not resolved", "not measured")
+
 Claim = tuple[str, str, Estimate | None, str]
 
 
@@ -51,8 +53,11 @@ def claims_section(view: View) -> StudySection:
         "A claim reproduces where the 95 % interval lies on its side, does not where it lies on the other, and is not resolved "
         "between. Intervals are over problems, so they hold for problems of this kind and this backbone, not for the paper's."
     )
-    first = view.plan.options.backbones[0]
-    return StudySection(f"What reproduces with {first}", tables=[StudyTable("Claims", columns, rows, note)])
+    words = [row[-1] for row in rows]
+    counted = ", ".join(f"{words.count(word)} {word}" for word in _VERDICTS if word in words)
+    title = f"What reproduces with {view.plan.options.backbones[0]}"
+    text = f"Of {len(rows)} statements: {counted}."
+    return StudySection(title, text, [StudyTable("Statements", columns, rows, note)])
 
 
 def _claims(view: View) -> Iterator[Claim]:
@@ -146,7 +151,11 @@ def _changes(view: View, place: Place) -> Iterator[Claim]:
     change = mean_over(view.gain(place, (replace(main, names=False), head), (main, head)), signed=True)
     yield "names of columns matter little", f"change of tau without them, {where}", change, _little(change)
     own = view.plan.varied(place[0])
-    if len(own.get("layer", [])) > 1:
+    by_size = view.plan.by_size(place[0])
+    if len(by_size) > 1:
+        gain = mean_over(view.gain(place, (by_size[-1], head), (by_size[0], head)), signed=True)
+        yield "larger models are better", f"{by_size[-1].name} minus {by_size[0].name}, {where}", gain, verdict(gain)
+    elif len(own.get("layer", [])) > 1:
         gain = mean_over(view.gain(place, (main, head), (own["layer"][1], head)), signed=True)
         figure = f"whole backbone minus its first blocks, up to {own['layer'][1].layer}, {where}"
         yield "larger models are better", figure, gain, verdict(gain)

@@ -197,12 +197,12 @@ def random_of_width(backbone: str, factor: float, folder: str | Path) -> Encodin
     Raises
     ------
     UserError
-        A backbone that does not run here, or one whose width follows from other numbers.
+        A backbone that does not run here, or one whose configuration names no width.
     """
     home = locate(backbone, weights=False).folder
     config = json.loads((home / "config.json").read_text(encoding="utf-8"))
     name = next((name for name in _WIDTHS if name in config), None)
-    if name is None or "head_dim" in config or "d_kv" in config:
+    if name is None:
         raise UserError(f"Backbone {backbone!r}: its configuration does not say how it would be widened.")
     width = int(config[name] * factor)
     place = Path(folder) / f"{Path(backbone).name}-{width}"

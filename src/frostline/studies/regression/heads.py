@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 HEADS = ("mlp", "boosting", "ridge", "kernel")
 _QUICK_SWEEP: Mapping[str, Any] = {"lrs": (5e-4, 5e-3), "weight_decays": (0.0, 0.1), "epochs": 150, "patience": 15}
 _RADII = 16
-_DIRECTIONS = 8
+_DIRECTIONS = 4
 
 
 def _make(head: str, seed: int, quick: bool) -> Any:

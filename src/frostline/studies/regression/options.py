@@ -30,7 +30,7 @@ class RegressionOptions:
     functions : sequence of str
         Which of the 24 BBOB functions; none = all, quick ten; ``"none"`` = no function.
     dofs : sequence of int
-        Numbers of parameters; none = 5, 10, 25, 50, 100, quick 5, 25, 100.
+        Numbers of parameters; none = 5, 10, 25, 50, 100, quick 5, 25, 50.
     backbones : sequence of str
         The first is studied in depth; beside it stand random weights of its architecture and its token embeddings alone.
     quick : bool, default=False
@@ -94,7 +94,7 @@ class RegressionOptions:
     @property
     def every_dof(self) -> tuple[int, ...]:
         """In rising order."""
-        return tuple(sorted(set(self.dofs))) or ((5, 25, 100) if self.quick else (5, 10, 25, 50, 100))
+        return tuple(sorted(set(self.dofs))) or ((5, 25, 50) if self.quick else (5, 10, 25, 50, 100))
 
     @property
     def ablated_dofs(self) -> tuple[int, ...]:

@@ -74,6 +74,16 @@ class Plan:
         how = FORMATS[family]
         return [Encoding(name, pooling=pooling_of(name), number_format=how) for name in self.options.backbones]
 
+    def by_size(self, family: str) -> list[Encoding]:
+        """The backbones that run here, from the smallest to the largest by the numbers in their blocks."""
+
+        def size(one: Encoding) -> int:
+            backbone = resolve(BackboneSpec(one.source))
+            return backbone.n_layers * backbone.dim**2
+
+        real = [one for one in self.main(family) if not one.source.startswith(("api:", "random:", "vocabulary:"))]
+        return sorted(real, key=size)
+
     def controls(self, family: str) -> list[Encoding]:
         """Random weights and token embeddings of the first backbone, and projections to its width."""
         first = self.main(family)[0]

@@ -212,9 +212,13 @@ class TableSource:
     n_missing: int
 
     def draw(self, repetition: int, n: int) -> Problem:
-        """Draw at most n rows and split them nine to one, whole groups at a time, or as the table says."""
+        """Draw at most n rows and split them nine to one, whole groups at a time, or as the table says.
+
+        Repetitions split the same rows, so that a backbone reads them once; where the table says which are test rows, they
+        draw other ones.
+        """
         rng = np.random.default_rng([2, repetition])
-        order = rng.permutation(len(self.y))
+        order = np.random.default_rng([3, 0 if self.given is None else repetition]).permutation(len(self.y))
         if self.given is None:
             rows = order[:n]
             fit, test = holdout(self.y[rows], self.groups[rows].tolist(), 1 / _TEST_SHARE, repetition, False)
