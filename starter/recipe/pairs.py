@@ -22,11 +22,11 @@ from transformers import AutoTokenizer
 
 import frostline
 from frostline.elm.adapter import Adapter, moments
-from frostline.elm.batches import batches_of_epoch
 from frostline.elm.facts import Names, first_sentence, sentences
 from frostline.elm.llm import Llm
 from frostline.elm.model import Batch, ElmModel, Placed, collate
 from frostline.elm.prompts import Prompt, PromptEncoder
+from frostline.numerics.batches import batches_of_epoch
 
 PROMPTS = (
     "Describe {vector}.",
