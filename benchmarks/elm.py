@@ -16,7 +16,7 @@ import time
 import numpy as np
 import torch
 import transformers
-from frostline.elm.batches import batches_of_epoch
+from frostline.numerics.batches import batches_of_epoch
 
 from frostline.elm.adapter import Adapter, AdapterConfig, moments
 from frostline.elm.decoding import Decoding
