@@ -106,9 +106,10 @@ def main() -> None:
     for seed in args.seeds:
         began = time.perf_counter()
         options = frostline.AdaptOptions(max_steps=args.max_steps, max_target_tokens=96, stages=args.stages, lr=args.lr)
+        own = VectorTable(ids, np.asarray(vectors), {})
         elm = frostline.ELM(seed=seed).fit(
-            VectorTable(ids, np.asarray(vectors), {}), table, args.tasks, id=args.id, text=args.text, held_out="_part", encoder=encoder,
-            options=options, cold=args.cold,
+            own, table, args.tasks, id=args.id, text=args.text, held_out="_part", encoder=encoder, options=options,
+            cold=args.cold,
         )  # fmt: skip
         raw = read_records(table, args.id, elm.pack_, args.text)
         said = {name: [raw.attribute_values(name, ids[i]) for i in judged] for name in raw.pack.attributes}
