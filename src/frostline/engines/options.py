@@ -110,6 +110,8 @@ class FitOptions:
         Whether the folder keeps vectors of the training rows, for neighbors and further training.
     keep_texts : bool, default=False
         Whether it keeps their texts as well.
+    intervals : {"auto", "cv+", "oof"}, default="auto"
+        As for :class:`frostline.TextRegressor`.
     """
 
     target: str
@@ -132,3 +134,4 @@ class FitOptions:
     unlabeled: str = "skip"
     keep_rows: bool = True
     keep_texts: bool = False
+    intervals: str = "auto"
