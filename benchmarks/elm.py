@@ -16,9 +16,9 @@ import time
 import numpy as np
 import torch
 import transformers
+from frostline.elm.batches import batches_of_epoch
 
 from frostline.elm.adapter import Adapter, AdapterConfig, moments
-from frostline.elm.batches import batches_of_epoch
 from frostline.elm.decoding import Decoding
 from frostline.elm.llm import Llm, compose
 from frostline.elm.model import ElmModel, Placed, collate

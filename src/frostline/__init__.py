@@ -26,6 +26,7 @@ _HOME = {
     "InputOptions": "frostline.engines",
     "LlmembedOptions": "frostline.studies.llmembed",
     "MissingExtraError": "frostline.errors",
+    "RegressionOptions": "frostline.studies.regression",
     "Selection": "frostline.engines",
     "Store": "frostline.store",
     "StoreError": "frostline.errors",
@@ -55,6 +56,7 @@ _HOME = {
     "metrics": "frostline.numerics",
     "predict_table": "frostline.engines",
     "study_llmembed": "frostline.studies.llmembed",
+    "study_regression": "frostline.studies.regression",
     "suggest_table": "frostline.engines",
     "sweep": "frostline.engines",
     "update_table": "frostline.engines",
@@ -120,3 +122,5 @@ if TYPE_CHECKING:
     from frostline.store import Store as Store
     from frostline.studies.llmembed import LlmembedOptions as LlmembedOptions
     from frostline.studies.llmembed import study_llmembed as study_llmembed
+    from frostline.studies.regression import RegressionOptions as RegressionOptions
+    from frostline.studies.regression import study_regression as study_regression

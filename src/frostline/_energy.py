@@ -1,7 +1,8 @@
-"""Joules that a stretch of work took, where the kernel counts them."""
+"""Seconds and joules that a stretch of work took, the latter where the kernel counts them."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,6 +22,7 @@ class EnergyMeter:
 
     Attributes
     ----------
+    seconds : float
     joules : float or None
         Of all processor packages, whoever used them; None where they cannot be read.
     method : str
@@ -29,17 +31,18 @@ class EnergyMeter:
 
     def __init__(self, root: Path = _RAPL) -> None:
         self._zones = [zone for zone in sorted(root.glob("intel-rapl:*")) if zone.name.count(":") == 1]
+        self.seconds = 0.0
         self.joules: float | None = None
         self.method = "not measurable here"
 
     def __enter__(self) -> Self:
-        self._before = self._read()
+        self._began, self._before = time.perf_counter(), self._read()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        after = self._read()
+        self.seconds, after = time.perf_counter() - self._began, self._read()
         if self._before and after and len(after) == len(self._before):
             spent = [(b - a) % wrap for a, b, wrap in zip(self._before, after, self._wraps(), strict=True)]
             self.joules, self.method = sum(spent) / 1e6, "processor packages (RAPL)"

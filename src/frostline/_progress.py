@@ -9,13 +9,25 @@ from typing import Any
 
 from frostline.errors import UserError
 
-__all__ = ["check_progress", "progress_bar"]
+__all__ = ["check_progress", "progress_bar", "say"]
 
 
 def check_progress(progress: Any) -> None:
     """Refuse anything but ``"auto"``, True or False."""
     if progress not in ("auto", True, False):
         raise UserError(f"progress must be 'auto', True or False, got {progress!r}.")
+
+
+def _is_shown(progress: Any) -> bool:
+    """Whether anything is shown: ``"auto"`` means where stderr is a terminal."""
+    check_progress(progress)
+    return sys.stderr.isatty() if progress == "auto" else bool(progress)
+
+
+def say(progress: Any, line: str) -> None:
+    """Write a line to stderr where progress is shown."""
+    if _is_shown(progress):
+        sys.stderr.write(f"{line}\n")
 
 
 @contextlib.contextmanager
@@ -36,9 +48,7 @@ def progress_bar(progress: Any, total: int | None, what: str, unit: str) -> Iter
     callable
         Call it with the number of further units that are done, and where there is one a note to show beside the bar.
     """
-    check_progress(progress)
-    on = sys.stderr.isatty() if progress == "auto" else progress
-    if not on:
+    if not _is_shown(progress):
         yield lambda done, note="": None
         return
     from tqdm import tqdm

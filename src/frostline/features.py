@@ -155,6 +155,8 @@ class Forecast:
         Of several backbones what each would do; the other fields are sums.
     fields : dict of str to Forecast
         The same of text columns that are also read each on its own.
+    comparisons : dict of str to float
+        What each arm of a comparison would take at most, in seconds.
     """
 
     stats: EmbedStats
@@ -165,6 +167,7 @@ class Forecast:
     n_billed: int = 0
     backbones: dict[str, Forecast] = field(default_factory=dict)
     fields: dict[str, Forecast] = field(default_factory=dict)
+    comparisons: dict[str, float] = field(default_factory=dict)
 
 
 class PlainTexts:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from frostline.reports.markup import Markup
-from frostline.reports.smoothness import gap_chart, nlfd_chart, ratio_chart
+from frostline.reports.smoothness import cloud_chart, gap_chart, nlfd_chart, ratio_chart
 
 rng = np.random.default_rng(0)
 
@@ -53,3 +53,25 @@ def test_gap_against_gain() -> None:
     assert "r = 1.00" in root.findtext("title", "")
     assert len(list(root.iter("circle"))) == 3
     assert "r =" not in drawn(gap_chart([0.1, 0.1, 0.1], [1, 2, 3], list("abc"))).findtext("title", "")
+
+
+def test_clouds_have_a_color_each_and_shades() -> None:
+    root = drawn(
+        cloud_chart(
+            {"a": rng.normal(size=(20, 2)), "b": np.c_[rng.normal(size=(5, 2)), np.linspace(0, 1, 5)]},
+            ("x", "y"),
+            "T",
+            "c",
+        )
+    )
+    groups = [e for e in root.iter("g") if e.get("class") in ("dot-l l0", "dot-l l1")]
+    assert [len(list(group)) for group in groups] == [20, 5]
+    assert [circle.get("fill-opacity") for circle in groups[1]] == ["0.15", "0.36", "0.57", "0.79", "1"]
+    assert root.findtext("desc") == "a: 20 points; b: 5 points"
+
+
+def test_a_diagonal_only_where_it_is_asked_for() -> None:
+    points = {"a": rng.uniform(size=(20, 2))}
+    assert [
+        len(list(drawn(cloud_chart(points, ("x", "y"), "T", "c", ideal=asked)).iter("line"))) for asked in (False, True)
+    ] in ([n, n + 1] for n in range(30))

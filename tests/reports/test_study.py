@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from xml.etree import ElementTree
 
-from frostline.reports.study import Estimate, StudyPlot, StudyReport, StudySection, StudyTable
+from frostline.reports.markup import Markup
+from frostline.reports.study import Estimate, StudyFigure, StudyPlot, StudyReport, StudySection, StudyTable
 
 HALF = Estimate(0.5, 0.4, 0.6)
 TABLE = StudyTable("T & Co", ["method", "score"], [["a <b>", HALF], ["c", None], ["d", 12345], ["e", 0.25]], "a note")
@@ -59,3 +61,18 @@ def test_the_page_is_well_formed_and_escaped():
     assert page.count("<svg") == 2
     ElementTree.fromstring(page.removeprefix("<!DOCTYPE html>\n"))
     assert "http" not in page.replace("http://www.w3.org", "")
+
+
+def test_any_drawing_gets_a_name_of_its_own():
+    names = []
+    draw = lambda name: names.append(name) or Markup("<svg></svg>")  # noqa: E731
+    page = replace(
+        REPORT, sections=[StudySection("One", plots=[StudyFigure("F", draw), StudyFigure("G", draw)])]
+    ).to_html()
+    assert page.count("<svg>") == 2
+    assert len(set(names)) == 2
+
+
+def test_differences_have_a_sign():
+    assert str(Estimate(0.25, -0.1, 0.6, percent=False, signed=True)) == "+0.250 [-0.100, +0.600]"
+    assert str(Estimate(0.25, percent=False)) == "0.250"

@@ -23,6 +23,7 @@ from frostline.backbones.service import (
     same_model,
     service_taps,
 )
+from frostline.backbones.size import block_sizes
 from frostline.contracts import Backbone, BackboneSpec
 from frostline.errors import UserError
 
@@ -31,6 +32,7 @@ __all__ = [
     "PRECISIONS",
     "WINDOW_ROWS",
     "batch_limits",
+    "block_sizes",
     "check_canary",
     "check_pooling",
     "check_service_window",

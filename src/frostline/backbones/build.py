@@ -127,12 +127,14 @@ def auto_class(config: Any) -> Any:
     return transformers.AutoModelForTextEncoding if config.model_type in ENCODER_HALVES else transformers.AutoModel
 
 
-def build_model(plan: Blueprint) -> torch.nn.Module:
+def build_model(plan: Blueprint, *, empty: bool = False) -> torch.nn.Module:
     """Build the model: frozen, in evaluation mode, on its device.
 
     Parameters
     ----------
     plan : Blueprint
+    empty : bool
+        Without weights, on no device: what it is made of, at the price of nothing.
 
     Returns
     -------
@@ -144,7 +146,7 @@ def build_model(plan: Blueprint) -> torch.nn.Module:
         Files that transformers cannot load or that lack weights, or weights that do not fit into the memory.
     """
     with explained(plan.name, plan.folder):
-        model = _real(plan) if plan.seed is None else _random(plan, plan.seed)
+        model = _empty(plan) if empty else _real(plan) if plan.seed is None else _random(plan, plan.seed)
     if getattr(model, "pooler", None) is not None:
         model.pooler = None  # works on the last state only; a sentence vector of ours never passes it
     frozen: torch.nn.Module = model.eval().requires_grad_(False)
@@ -175,6 +177,11 @@ def _real(plan: Blueprint) -> Any:
     )
     _refuse_missing(plan, info["missing_keys"])
     return model if options else model.to(plan.device)
+
+
+def _empty(plan: Blueprint) -> Any:
+    with torch.device("meta"):
+        return plan.auto_class.from_config(plan.config, trust_remote_code=plan.code)
 
 
 def _refuse_missing(plan: Blueprint, keys: set[str]) -> None:

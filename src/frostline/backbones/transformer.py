@@ -226,7 +226,7 @@ class TransformerBackbone:
         A tokenizer of transformers.
     build : callable
         Loads the model, in evaluation mode and on its device; called at the first forward pass, so that work which
-        finds everything in the store never pays for the weights.
+        finds everything in the store never pays for the weights. With ``empty=True`` it builds the shapes alone.
     precision : str
         ``"exact"`` and ``"fast"`` run packed where that is the same and faster.
     recipe : callable
@@ -245,7 +245,7 @@ class TransformerBackbone:
         config: Any,
         tokenizer: Any,
         *,
-        build: Callable[[], nn.Module],
+        build: Callable[..., nn.Module],
         precision: str = "exact",
         recipe: Callable[[], Recipe],
         max_length: int,
@@ -271,6 +271,10 @@ class TransformerBackbone:
             padding_id = self.tokenizer.pad_token_id or 0
             self._reference = ReferencePath(self._build(), self.n_layers, padding_id, self.max_positions)
         return self._reference
+
+    def new_model(self, *, empty: bool = False) -> nn.Module:
+        """The model once more, frozen: a copy that may be trained without harm to this one, or `empty` its shapes alone."""
+        return self._build(empty=empty)
 
     @functools.cached_property
     def _runner(self) -> tuple[Runner, RunnerReport]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from torch import Tensor
 
-from frostline.backbones.build import BALANCED, Blueprint, auto_class, explained
+from frostline.backbones.build import BALANCED, Blueprint, build_model
 from frostline.backbones.memory import read_headers
 from frostline.backbones.packed import RunnerReport
 from frostline.backbones.pooling import pool
@@ -68,7 +68,7 @@ class VocabularyBackbone(TransformerBackbone):
     name, config, tokenizer
         As for :class:`TransformerBackbone`.
     table : callable
-        Gives the width D, or with ``load=True`` the table itself.
+        Gives the table's shape (V, D), or with ``load=True`` the table itself.
     **shared
         `recipe`, `max_length` and `identity`, as there.
     """
@@ -76,11 +76,11 @@ class VocabularyBackbone(TransformerBackbone):
     def __init__(self, name: str, config: Any, tokenizer: Any, *, table: Callable[..., Any], **shared: Any) -> None:
         super().__init__(name, config, tokenizer, build=self._no_model, **shared)
         self.n_layers = 0
-        self.dim = table()
+        self.n_entries, self.dim = table()
         self.max_positions = None  # nothing here counts positions
         self._table = table
 
-    def _no_model(self) -> torch.nn.Module:
+    def _no_model(self, *, empty: bool = False) -> torch.nn.Module:
         raise UserError(f"Backbone {self.name!r} runs no model.", hint=f"use {self.name.partition(':')[2]!r} for that")
 
     @functools.cached_property
@@ -101,7 +101,7 @@ def table_reader(plan: Blueprint) -> Callable[..., Any]:
     Returns
     -------
     callable
-        Gives the table's width, or with ``load=True`` the table of shape (V, D), on its device.
+        Gives the table's shape (V, D), or with ``load=True`` the table, on its device.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def table_reader(plan: Blueprint) -> Callable[..., Any]:
 
     def read(load: bool = False) -> Any:
         if not load:
-            return int(entry["shape"][1])
+            return tuple(entry["shape"])
         with safe_open(path, framework="pt") as file:
             return file.get_tensor(key).to(device="cpu" if plan.device == BALANCED else plan.device, dtype=plan.dtype)
 
@@ -131,7 +131,6 @@ def table_reader(plan: Blueprint) -> Callable[..., Any]:
 
 def _table_names(plan: Blueprint) -> list[str]:
     """Every name that the table has inside the model; tied weights have several."""
-    with explained(plan.name, plan.folder), torch.device("meta"):
-        model = auto_class(plan.config).from_config(plan.config, trust_remote_code=plan.code)
-        table = model.get_input_embeddings().weight
-        return [name for name, weight in model.named_parameters(remove_duplicate=False) if weight is table]
+    model: Any = build_model(plan, empty=True)
+    table = model.get_input_embeddings().weight
+    return [name for name, weight in model.named_parameters(remove_duplicate=False) if weight is table]

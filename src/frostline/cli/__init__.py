@@ -11,16 +11,37 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Any
 
 import typer
+import typer.core
 
 from frostline.cli import apply, diagnose, embed, explain, fit, health, more, space, store, study, sweep
 from frostline.errors import FrostlineError
 
 __all__ = ["app", "main"]
 
+
+class _Interrupted(FrostlineError):  # noqa: N818 - what the user wished is no error
+    exit_code = 130
+
+
+class _Commands(typer.core.TyperGroup):
+    """All commands; typer would turn an interruption into an exit code without a word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise _Interrupted(
+                f"{f'Interrupted {error}'.rstrip()}.",
+                hint="run the same command again: finished batches are in the store",
+            ) from error
+
+
 app = typer.Typer(
     name="frostline",
+    cls=_Commands,
     help="Frozen language models: text and rows to a class or a number.",
     no_args_is_help=True,
     add_completion=False,
@@ -70,8 +91,6 @@ def main(args: Sequence[str] | None = None) -> None:
         code = app(arguments, standalone_mode=False)
     except FrostlineError as error:
         code = _fail(error.message, error.hint, error.exit_code, arguments)
-    except KeyboardInterrupt:
-        code = _fail("Interrupted.", "run the same command again: finished batches are in the store", 130, arguments)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read our output has gone
         code = 1

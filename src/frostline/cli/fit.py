@@ -71,6 +71,17 @@ def fit(
     no_neighbors: Annotated[
         bool, typer.Option("--no-neighbors", help="The folder keeps no vectors of the training rows.")
     ] = False,
+    compare: Annotated[
+        str | None,
+        typer.Option(
+            "--compare",
+            metavar="A",
+            help="finetune: the backbone fine-tuned on the same rows beside it; finetune-full, finetune-lora: one of the two.",
+        ),
+    ] = None,
+    compare_minutes: Annotated[
+        float, typer.Option("--compare-minutes", metavar="N", help="Refuse a comparison that may take longer.")
+    ] = 60,
     text: o.Text = None,
     template: o.Template = None,
     columns: o.Columns = None,
@@ -100,7 +111,7 @@ def fit(
             target, test, test_size, cv, refit, group, task, head, features, seed, on_overlap, target_transform,
             o.class_weight_of(class_weight), o.decision_of(cost, threshold, min_precision), not no_texts,
             label_separator=label_separator, time=time, unlabeled=unlabeled, keep_rows=not no_neighbors, keep_texts=keep_texts,
-            intervals=intervals,
+            intervals=intervals, compare=compare, compare_minutes=compare_minutes,
         ),
         "inputs": frostline.InputOptions(text, template, o.split(columns), id, number_format),
         "embedding": frostline.EmbedOptions(

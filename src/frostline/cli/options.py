@@ -214,11 +214,13 @@ def show_forecast(forecast: Any, *, price: float | None = None, as_json: bool) -
             ]
         ),
     ]
+    lines += [f"Fine-tuning ({how}): at most about {s:.0f} s." for how, s in forecast.comparisons.items()]
     if cost is not None:
         lines.append(f"Estimated cost at {price:g} per million tokens: {cost:g}.")
     typer.echo("\n".join(lines))
     own, fields = ({name: _counts(one) for name, one in of.items()} for of in (forecast.backbones, forecast.fields))
-    emit({"dry_run": True, **_counts(forecast), "cost": cost, "backbones": own, "fields": fields}, as_json=as_json)
+    parts = {"backbones": own, "fields": fields, "comparisons": forecast.comparisons}
+    emit({"dry_run": True, **_counts(forecast), "cost": cost, **parts}, as_json=as_json)
 
 
 def _work(forecast: Any) -> str:

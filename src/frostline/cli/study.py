@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -60,6 +61,66 @@ def llmembed(
             o.store_of(store, no_store), "auto" if not quiet else False,
         ),
     )  # fmt: skip
+    _show(report, out, json, quiet)
+
+
+@app.command("regression")
+def regression(
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="DIR", help="Real tables: index.csv and NAME.parquet. [default: examples/data]"),
+    ] = None,
+    tables: Annotated[
+        list[str] | None, typer.Option("--tables", metavar="T", help="Which; repeat, or a,b; none. [default: all]")
+    ] = None,
+    functions: Annotated[
+        list[str] | None,
+        typer.Option("--functions", metavar="F", help="BBOB functions; repeat, or a,b; none. [default: 24; quick: 10]"),
+    ] = None,
+    dof: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dof", metavar="N", help="Parameters; repeat, or a,b. [default: 5,10,25,50,100; quick: 5,25,50]"
+        ),
+    ] = None,
+    backbone: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--backbone", metavar="M", help="As for fit; repeat, or a,b; the first in depth. [default: minilm]"
+        ),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer functions, draws and arms: minutes.")] = False,
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", metavar="N", help="Draws. [default: 3; quick: 1, of tables 3]")
+    ] = None,
+    points: Annotated[
+        int | None, typer.Option("--points", metavar="N", help="Rows of a draw. [default: 500; quick: 400]")
+    ] = None,
+    out: Annotated[str, typer.Option("--out", metavar="DIR", help="Results and page.")] = "runs/regression",
+    store: o.StoreDir = None,
+    no_store: o.NoStore = False,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Functions and tables as text and as columns, smoothness, controls; run again, it goes on where it was stopped."""
+    report = frostline.study_regression(
+        out,
+        frostline.RegressionOptions(
+            data, o.split(tables), o.split(functions), _numbers(o.split(dof)), o.split(backbone) or ("minilm",), quick, seeds,
+            points, o.store_of(store, no_store), "auto" if not quiet else False,
+        ),
+    )  # fmt: skip
+    _show(report, out, json, quiet)
+
+
+def _numbers(texts: Sequence[str]) -> list[int]:
+    for text in texts:
+        if not text.isdecimal():
+            raise frostline.UserError(f"--dof takes whole numbers, such as 5,10,25; got {text!r}.")
+    return [int(text) for text in texts]
+
+
+def _show(report: Any, out: str, json: bool, quiet: bool) -> None:
     if not quiet:
         typer.echo(report.to_text())
         typer.echo(f"\nwritten to {out}/study.html and {out}/study.json")

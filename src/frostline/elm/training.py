@@ -19,12 +19,12 @@ import torch
 from torch import Tensor, nn
 
 from frostline._progress import progress_bar
-from frostline.elm.batches import batches_of_epoch, cut_batches
 from frostline.elm.checkpoint import Checkpoint
 from frostline.elm.model import Batch, ElmModel, Placed, collate
 from frostline.elm.stages import AdaptOptions, Stage
 from frostline.elm.tuning import load_parameters, parameters_of, prepare
 from frostline.errors import UserError
+from frostline.numerics.batches import batches_of_epoch, cut_batches
 
 __all__ = ["Evaluation", "TrainingLog", "train"]
 

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from transformers.pytorch_utils import Conv1D
 
-from frostline._optional import require
+from frostline.backbones.lowrank import add_low_rank
 from frostline.elm.model import ElmModel
 from frostline.elm.stages import AdaptOptions
 from frostline.errors import ArtifactError
@@ -35,21 +34,14 @@ def prepare(model: ElmModel, options: AdaptOptions, seed: int) -> None:
 
 
 def add_lora(model: ElmModel, rank: int, seed: int) -> None:
-    """Put low-rank matrices beside every linear map but the last; the second of each pair is zero.
-
-    References
-    ----------
-    Hu et al., 2021, arXiv 2106.09685.
-    """
-    peft = require("peft", extra="lora", needed_for="training a language model by low-rank matrices (tune='lora')")
-    transposed = any(isinstance(module, Conv1D) for module in model.lm.modules())
-    config = peft.LoraConfig(
-        r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM",
-        fan_in_fan_out=transposed,
-    )  # fmt: skip
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        peft.inject_adapter_in_model(config, model.lm)
+    """Put low-rank matrices beside every linear map but the last, see :func:`frostline.backbones.lowrank.add_low_rank`."""
+    add_low_rank(
+        model.lm,
+        rank,
+        seed,
+        needed_for="training a language model by low-rank matrices (tune='lora')",
+        task="CAUSAL_LM",
+    )
     model.lm.requires_grad_(False)
     model.lm.eval()
 

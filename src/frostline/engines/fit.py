@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from frostline._energy import EnergyMeter
 from frostline._version import __version__
 from frostline.artifacts import check_place
 from frostline.baselines import run_baselines, run_set_baselines
@@ -19,6 +20,7 @@ from frostline.contracts import EmbedStats
 from frostline.embedder import TextEmbedder
 from frostline.engines.classes import class_scores, decision_of, keep_mistakes, of_confusion
 from frostline.engines.data import FitRows, Split, group_rows, make_split, read_rows
+from frostline.engines.finetune import FineTuning
 from frostline.engines.inputs import build_embedder
 from frostline.engines.options import EmbedOptions, FitOptions, InputOptions
 from frostline.engines.scores import Judgement, judge, judge_folds, layer_scores
@@ -31,7 +33,7 @@ from frostline.features import Features, Forecast
 from frostline.labelsets import truth_table
 from frostline.rendering import Rendered, RowReader
 from frostline.reports import to_json, to_text
-from frostline.reports.model import FitReport, LayerScore
+from frostline.reports.model import ComparedArm, FitReport, LayerScore
 from frostline.splits import overlap
 
 __all__ = ["FitJob", "FitResult", "fit_table", "forecast_fit"]
@@ -101,13 +103,15 @@ def fit_table(
     began = time.perf_counter()
     job = FitJob.prepare(train, options, inputs or InputOptions(), embedding or EmbedOptions())
     check_place(Path(out).expanduser())
-    features = job.extract()
-    judgement, judged = job.judge(features)
+    with EnergyMeter() as embedding_cost:
+        features = job.extract()
+    judgement, judged, costs = job.judge(features)
+    compared = job.compare(judged, judgement, [embedding_cost, *costs])
     estimator = job.final_estimator(features, judged)
     estimator.target_ = options.target
     if isinstance(estimator, TextClassifier):
         estimator.label_separator_ = options.label_separator
-    report = job.report(estimator, features, judgement, began)
+    report = job.report(estimator, features, judgement, compared, began)
     estimator.save(out, report, keep_rows=options.keep_rows, keep_texts=options.keep_texts)
     return FitResult(estimator, report, Path(out))
 
@@ -131,7 +135,8 @@ def forecast_fit(
     Forecast
     """
     job = FitJob.prepare(train, options, inputs or InputOptions(), embedding or EmbedOptions())
-    return job.rendered.forecast(job.reader())
+    found = job.rendered.forecast(job.reader())
+    return dataclasses.replace(found, comparisons=job.comparison.seconds if job.comparison else {})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,6 +151,7 @@ class FitJob:
     folds: list[Split]
     how: str
     overlapping: NDArray[np.bool_]
+    comparison: FineTuning | None
 
     @classmethod
     def prepare(cls, train: str | Path, options: FitOptions, inputs: InputOptions, embedding: EmbedOptions) -> FitJob:
@@ -165,7 +171,8 @@ class FitJob:
                 f"{np.flatnonzero(shared)[0] + 1}).",
                 hint="remove them from one of the files, or use --on-overlap report",
             )
-        return cls(rows, options, embedder, rendered, groups, folds, how, shared)
+        comparison = FineTuning.prepare(embedder, texts, rows, groups, folds, options)
+        return cls(rows, options, embedder, rendered, groups, folds, how, shared, comparison)
 
     @staticmethod
     def _new(rows: FitRows, options: FitOptions, embedder: TextEmbedder) -> TextClassifier | TextRegressor:
@@ -217,14 +224,24 @@ class FitJob:
         """What the predictor reads, or where it found that it needs no vectors, what it would have read."""
         return estimator.embedder_ if estimator.reads_backbone_ else whole_embedder(self.blank().embedder_)
 
-    def judge(self, features: Features) -> tuple[Judgement, TextClassifier | TextRegressor]:
-        """Score on the test part, or on each fold in turn; with the last estimator that was scored."""
-        found = []
+    def judge(self, features: Features) -> tuple[Judgement, TextClassifier | TextRegressor, list[EnergyMeter]]:
+        """Score on the test part, or on each fold in turn; with the last estimator that was scored, and what each fit took."""
+        found, costs = [], []
         for train, test in self.folds:
-            estimator = self.fitted(features, train)
+            with EnergyMeter() as cost:
+                estimator = self.fitted(features, train)
+            costs.append(cost)
             shared = self.overlapping if self.rows.has_test_file else np.zeros(len(test), dtype=bool)
             found.append(judge(estimator, features.take(test), self.rows.y[test], shared, self._baselines(train, test)))
-        return judge_folds(found), estimator
+        return judge_folds(found), estimator, costs
+
+    def compare(
+        self, judged: TextClassifier | TextRegressor, judgement: Judgement, costs: list[EnergyMeter]
+    ) -> list[ComparedArm]:
+        """The fine-tuned arms beside the frozen one; nothing where none was asked for."""
+        if self.comparison is None or judgement.answers is None:
+            return []
+        return self.comparison.run(judged, judgement.answers, judgement.metrics, costs)
 
     def _baselines(self, train: NDArray[np.intp], test: NDArray[np.intp]) -> dict[str, dict[str, float]]:
         """The simple methods on the same rows."""
@@ -248,11 +265,18 @@ class FitJob:
         return judged
 
     def report(
-        self, estimator: TextClassifier | TextRegressor, features: Features, judgement: Judgement, began: float
+        self,
+        estimator: TextClassifier | TextRegressor,
+        features: Features,
+        judgement: Judgement,
+        compared: list[ComparedArm],
+        began: float,
     ) -> FitReport:
         """Gather what a reader must know."""
         train = self.folds[0][0] if self.options.cv is None else np.arange(len(self.rows.y))
-        total = time.perf_counter() - began
+        embed, total = features.stats.seconds, time.perf_counter() - began
+        tuning = {"compare": sum(arm.seconds for arm in compared[1:])} if compared else {}
+        fit = total - embed - sum(tuning.values())
         return FitReport(
             task=self.rows.task,
             title=self.rows.title,
@@ -264,10 +288,11 @@ class FitJob:
             embed=features.stats,
             overlap=int(self.overlapping.sum()),
             n_unlabeled=self.rows.n_unlabeled,
-            seconds={"embed": features.stats.seconds, "fit": total - features.stats.seconds, "total": total},
+            seconds={"embed": embed, "fit": fit, **tuning, "total": total},
             layer_scores=self._layer_scores(estimator, features.take(train), train),
             layer_metric=LAYER_METRICS[self.rows.task],
             candidates=estimator.selection_,
+            comparisons=compared,
             notes=self._notes(features.stats),
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             version=__version__,

@@ -112,6 +112,11 @@ class FitOptions:
         Whether it keeps their texts as well.
     intervals : {"auto", "cv+", "oof"}, default="auto"
         As for :class:`frostline.TextRegressor`.
+    compare : str, optional
+        ``"finetune"``: the same backbone is fine-tuned on the same rows and judged beside the frozen one, all weights and LoRA;
+        ``"finetune-full"`` and ``"finetune-lora"`` one of them.
+    compare_minutes : float, default=60
+        What would take longer is refused before anything runs.
     """
 
     target: str
@@ -135,3 +140,5 @@ class FitOptions:
     keep_rows: bool = True
     keep_texts: bool = False
     intervals: str = "auto"
+    compare: str | None = None
+    compare_minutes: float = 60

@@ -24,7 +24,7 @@ LEVEL = 0.9
 """Nominal coverage of the intervals in every report."""
 
 
-_OWN = ("certainty", "answered", "mistakes", "counts")
+_OWN = ("certainty", "answered", "answers", "mistakes", "counts")
 """What a report takes over only in part."""
 
 
@@ -43,6 +43,7 @@ class Judgement:
     scatter: dict[str, NDArray[Any]] = dataclasses.field(default_factory=dict)
     mistakes: list[Mistake] = dataclasses.field(default_factory=list)
     certainty: NDArray[Any] | None = None
+    answers: NDArray[Any] | None = None
     answered: Answered | None = None
 
     def as_report(self) -> dict[str, Any]:
@@ -91,6 +92,7 @@ def _judge_classes(
         labels=[str(label) for label in every],
         confusion=confusion(y, decided.labels, every),
         mistakes=find_mistakes(decided, y, features.texts),
+        answers=decided.labels,
         answered=Answered.of(decided, y) if estimator.rule_.cutoff is not None else None,
     )
     if hasattr(estimator, "predict_proba"):
@@ -129,6 +131,7 @@ def _judge_numbers(
         metrics=regression_metrics(y, predicted, lower, upper),
         baselines=baselines,
         scatter={"y_true": y, "y_pred": predicted, "lower": lower, "upper": upper},
+        answers=predicted,
     )
 
 
@@ -149,6 +152,7 @@ def judge_folds(folds: Sequence[Judgement]) -> Judgement:
         confusion=_confusion_over(folds, labels) if labels and folds[0].confusion is not None else None,
         counts=_counts_over(folds, labels) if folds[0].counts is not None else None,
         mistakes=[mistake for fold in folds for mistake in fold.mistakes],
+        answers=np.concatenate([fold.answers for fold in folds if fold.answers is not None] or [np.empty(0)]),
         answered=sum(answered[1:], answered[0]) if answered else None,
         reliability=[] if joined is None else reliability_bins(joined[:, 0], joined[:, 1].astype(bool)),
         scatter={key: np.concatenate([fold.scatter[key] for fold in folds]) for key in folds[0].scatter},

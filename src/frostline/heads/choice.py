@@ -193,3 +193,16 @@ def settled(fitted: Any) -> Any:
     if isinstance(fitted, CooccurrenceClassifier):
         head.set_params(sigma=fitted.sigma_)
     return head
+
+
+def n_parameters(head: Any) -> int | None:
+    """Numbers that training has set, standardization included; None of a head that does not say, such as trees."""
+    if hasattr(head, "n_parameters_"):
+        return int(head.n_parameters_)
+    if hasattr(head, "coef_"):
+        return int(np.size(head.coef_) + np.size(head.intercept_))
+    if hasattr(head, "layers_"):
+        return int(sum(array.size for array in head.layers_))
+    if not hasattr(head, "get_state"):
+        return None
+    return int(sum(np.size(array) for array in head.get_state()[1].values() if np.asarray(array).dtype.kind == "f"))

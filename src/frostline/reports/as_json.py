@@ -13,6 +13,7 @@ import numpy as np
 from frostline.contracts import EmbedStats, FloatArray, IntArray, Task
 from frostline.errors import ArtifactError, FrostlineError, nearest
 from frostline.reports.classes import class_from, class_json, mistake_from
+from frostline.reports.comparison import arm_from, arm_json
 from frostline.reports.model import CandidateScore, FitReport, LayerScore
 
 __all__ = ["MAX_SCATTER", "load_report", "thinned", "to_json"]
@@ -39,7 +40,7 @@ _KEYS = (
         "candidates",
     ),
     *("labels", "confusion", "classes", "mistakes", "decision"),
-    *("truncated_columns", *_PARTS, "reliability", "scatter", "notes", "created", "version"),
+    *("truncated_columns", *_PARTS, "reliability", "scatter", "comparisons", "notes", "created", "version"),
 )
 
 T = TypeVar("T")
@@ -72,6 +73,7 @@ def to_json(report: FitReport) -> dict[str, Any]:
     plain["candidates"] = [asdict(candidate) for candidate in report.candidates]
     plain["classes"] = [class_json(score) for score in report.classes]
     plain["mistakes"] = [asdict(mistake) for mistake in report.mistakes]
+    plain["comparisons"] = [arm_json(arm) for arm in report.comparisons]
     plain["scatter"] = thinned(report.scatter)
     return {name: _safe(plain[name], name) for name in _KEYS}
 
@@ -144,6 +146,7 @@ def load_report(d: Mapping[str, Any]) -> FitReport:
         **_about_classes(d),
         reliability=_read(d, "reliability", lambda v: [(_number(c), _number(a), int(n)) for c, a, n in v]),
         scatter=_read(d, "scatter", lambda v: {name: _array(values) for name, values in v.items()}),
+        comparisons=_read(d, "comparisons", lambda v: [arm_from(item) for item in v]),
         notes=_read(d, "notes", lambda v: [_text(item) for item in v]),
     )
     _check_shapes(report)

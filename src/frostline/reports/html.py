@@ -11,6 +11,7 @@ from frostline.contracts import IntArray
 from frostline.reports import charts, confusion
 from frostline.reports.as_json import thinned
 from frostline.reports.classes import class_rows, confusions, decision_sentences
+from frostline.reports.comparison import ARM_HEADER, arm_rows
 from frostline.reports.markup import Markup, element
 from frostline.reports.model import FitReport
 from frostline.reports.page import document
@@ -68,7 +69,7 @@ def to_html(report: FitReport) -> str:
         _verdict(report),
     )
     learned = (*_plots(report), _layers(report), _choice(report))
-    sections = [_scores(report), _decision(report), *learned, _facts(report), _notes(report)]
+    sections = [_scores(report), _comparison(report), _decision(report), *learned, _facts(report), _notes(report)]
     end = element("footer", " · ".join(filter(None, (f"Frostline {report.version}".strip(), when(report.created)))))
     return document(f"{title} – Frostline report", top, *sections, end)
 
@@ -167,6 +168,16 @@ def _per_class(report: FitReport) -> Iterator[Markup]:
         title = f"Score of each class ({len(report.classes)}, the worst first; 95 % intervals)"
         header = ("class", "precision", "recall", "F1", "test rows", "training rows")
         yield _details(title, _table(title, header, class_rows(report)))
+
+
+def _comparison(report: FitReport) -> Markup:
+    if not report.comparisons:
+        return Markup()
+    text = (
+        "The same backbone fine-tuned on the same training rows, its rate and epochs chosen on a part of them, and judged on the "
+        "same test rows. Differences are to the frozen one, row by row; in brackets 95 % intervals."
+    )
+    return _section("Beside fine-tuning", element("p", text), _table("Arms", ARM_HEADER, arm_rows(report)))
 
 
 def _decision(report: FitReport) -> Markup:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from frostline.contracts import EmbedStats, FloatArray, IntArray, Task
 
-__all__ = ["CandidateScore", "ClassScore", "FitReport", "LayerScore", "Mistake", "Share"]
+__all__ = ["CandidateScore", "ClassScore", "ComparedArm", "FitReport", "LayerScore", "Mistake", "Share"]
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,46 @@ class Mistake:
 
 
 @dataclass(frozen=True)
+class ComparedArm:
+    """One of several ways to learn from the same training rows, judged on the same test rows.
+
+    Attributes
+    ----------
+    name : str
+        ``"frozen"``, ``"finetune-full"`` or ``"finetune-lora"``.
+    metric : str
+        What `score` is: accuracy or R2.
+    score : Share
+        With its 95 % interval: Wilson's of an accuracy, Student's of R2.
+    difference : Share or None
+        To the frozen arm's score, row by row, with Student's 95 % interval; None of the frozen arm itself.
+    metrics : dict
+        On all test rows together; keys as in :class:`FitReport`.
+    seconds : float
+        From texts to a trained model, choices included.
+    n_trained, n_total : int or None
+        Numbers that training moved, and all that a prediction needs; None where a head does not say.
+    joules : float or None
+        None where they cannot be measured; `energy` says how, or that they cannot.
+    energy : str
+    settings : dict
+        What was chosen for this arm on held-out training rows: rate, epochs.
+    """
+
+    name: str
+    metric: str
+    score: Share
+    difference: Share | None
+    metrics: dict[str, float]
+    seconds: float
+    n_trained: int | None
+    n_total: int | None
+    joules: float | None = None
+    energy: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class FitReport:
     """All that a report on a trained predictor shows; plain values, so that text, JSON and HTML say the same.
 
@@ -145,6 +185,8 @@ class FitReport:
         (mean confidence, accuracy, number of rows) for each bin; classification only.
     scatter
         Arrays ``y_true``, ``y_pred``, ``lower``, ``upper`` (the last two may be absent); regression only.
+    comparisons : list of ComparedArm
+        The frozen arm and the same backbone fine-tuned, where that was asked for.
     notes : list of str
         Plain sentences the reader must know: truncated rows, dropped rows, overlap.
     """
@@ -174,6 +216,7 @@ class FitReport:
     decision: dict[str, Any] = field(default_factory=dict)
     reliability: list[tuple[float, float, int]] = field(default_factory=list)
     scatter: dict[str, FloatArray] = field(default_factory=dict)
+    comparisons: list[ComparedArm] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     created: str = ""
     version: str = ""

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from frostline.reports.markup import Markup, element
 from frostline.reports.svg import Scale, canvas, label, padded, polyline, shorten, tick_text, x_axis, y_axis
 
-__all__ = ["gap_chart", "nlfd_chart", "ratio_chart"]
+__all__ = ["cloud_chart", "gap_chart", "nlfd_chart", "ratio_chart"]
 
 _BINS = 40
 
@@ -107,3 +107,44 @@ def gap_chart(gaps: ArrayLike, gains: ArrayLike, labels: Sequence[str], name: st
     title = "Gain against smoothness gap" + ("" if r is None else f" (Pearson r = {r:.2f})")
     axes = x_axis(x, 250, 16, "smoothness gap Z", tick_text), y_axis(y, 76, 560, "gain in score", tick_text)
     return canvas(name, 640, 300, title, f"{len(across)} tasks", *axes, *dots)
+
+
+def cloud_chart(
+    clouds: Mapping[str, ArrayLike], axes: tuple[str, str], title: str, name: str, *, ideal: bool = False
+) -> Markup:
+    """Draw points of several kinds, each kind in a color of its own.
+
+    Parameters
+    ----------
+    clouds : mapping of str to arrays of shape (m, 2)
+        At most six; with a third column from 0 to 1, paler points have smaller values there.
+    axes : (str, str)
+    title : str
+    name : str
+        Distinct within the page.
+    ideal : bool, default=False
+        Whether the diagonal is drawn.
+
+    Returns
+    -------
+    Markup
+    """
+    points = {key: np.asarray(cloud, dtype=np.float64) for key, cloud in clouds.items()}
+    every = np.concatenate([cloud[:, :2] for cloud in points.values()])
+    x, y = Scale(*padded(every[:, 0].tolist()), 76, 460), Scale(*padded(every[:, 1].tolist()), 250, 16)
+    parts = [x_axis(x, 250, 16, axes[0], tick_text), y_axis(y, 76, 460, axes[1], tick_text)]
+    low, high = max(x.low, y.low), min(x.high, y.high)
+    if ideal and low < high:
+        parts.append(element("line", x1=x(low), y1=y(low), x2=x(high), y2=y(high), class_="ideal"))
+    for i, (key, cloud) in enumerate(points.items()):
+        inks = 0.15 + 0.85 * cloud[:, 2] if cloud.shape[1] > 2 else np.full(len(cloud), 0.6)
+        dots = [
+            element("circle", cx=x(a), cy=y(b), r=2.6, fill_opacity=float(ink))
+            for (a, b), ink in zip(cloud[:, :2], inks, strict=True)
+        ]
+        parts.append(element("g", *dots, class_=f"dot-l l{i}"))
+        parts.append(element("circle", cx=478.0, cy=24.0 + 18 * i, r=4.0, class_=f"dot-l l{i}"))
+        parts.append(label(490, 28 + 18 * i, shorten(key, 34), anchor="start", class_="small"))
+    return canvas(
+        name, 720, 300, title, "; ".join(f"{key}: {len(cloud)} points" for key, cloud in points.items()), *parts
+    )

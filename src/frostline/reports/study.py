@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from frostline.reports.page import table as html_table
 from frostline.reports.scores import MISSING, digits, duration
 from frostline.reports.svg import Scale, canvas, label, padded, polyline, shorten, tick_text, x_axis, y_axis
 
-__all__ = ["Estimate", "StudyPlot", "StudyReport", "StudySection", "StudyTable"]
+__all__ = ["Estimate", "StudyFigure", "StudyPlot", "StudyReport", "StudySection", "StudyTable"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Estimate:
 
     def _one(self, value: float) -> str:
         if not self.percent:
-            return digits(value)
+            return f"{'+' if self.signed and value > 0 else ''}{digits(value)}"
         return f"{100 * value:{'+' if self.signed else ''}.1f}"
 
 
@@ -111,13 +111,28 @@ class StudyPlot:
 
 
 @dataclass(frozen=True)
+class StudyFigure:
+    """Any other drawing.
+
+    Attributes
+    ----------
+    title : str
+    draw : callable
+        Makes it, given a name that is distinct within the page.
+    """
+
+    title: str
+    draw: Callable[[str], Markup]
+
+
+@dataclass(frozen=True)
 class StudySection:
     """A heading with what stands below it."""
 
     title: str
     text: str = ""
     tables: Sequence[StudyTable] = ()
-    plots: Sequence[StudyPlot] = ()
+    plots: Sequence[StudyPlot | StudyFigure] = ()
 
 
 @dataclass(frozen=True)
@@ -217,8 +232,10 @@ def _plain(value: Any) -> Any:
     )
 
 
-def _chart(plot: StudyPlot, name: str) -> Markup:
+def _chart(plot: StudyPlot | StudyFigure, name: str) -> Markup:
     """Curves over numbers, marks over names."""
+    if isinstance(plot, StudyFigure):
+        return plot.draw(name)
     points = [(x, estimate) for line in plot.lines.values() for x, estimate in line]
     is_named = any(isinstance(x, str) for x, _ in points)
     return _marks(plot, name) if is_named else _curves(plot, name)

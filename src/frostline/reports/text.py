@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterator
 
 from frostline.reports.classes import class_rows, confusions, decision_sentences
+from frostline.reports.comparison import arm_sentences
 from frostline.reports.model import FitReport
 from frostline.reports.scores import (
     data_sentence,
@@ -106,6 +107,8 @@ def _facts(report: FitReport) -> Iterator[tuple[str, str]]:
     for i, sentence in enumerate(decision_sentences(report)):
         yield "" if i else "decision", sentence
     yield from _classes(report)
+    for i, sentence in enumerate(arm_sentences(report)):
+        yield "" if i else "compared", sentence
     for i, note in enumerate(report.notes):
         yield "" if i else "notes", f"- {note}"
 

@@ -19,6 +19,7 @@ from frostline.heads import (
     MLPClassifier,
     TfidfClassifier,
     fit_head,
+    n_parameters,
 )
 from frostline.numerics.fusion import fuse
 from frostline.numerics.metrics import classification_metrics
@@ -110,12 +111,12 @@ def run_arm(
     """
     y = train.labels[rows]
     began = time.perf_counter()
-    proba, n_parameters = _KINDS[arm.kind](arm, readings, (train.take(rows), rows), test, seed)
+    proba, n_trained = _KINDS[arm.kind](arm, readings, (train.take(rows), rows), test, seed)
     seconds = round(time.perf_counter() - began, 3)
     classes = np.unique(train.labels)
     metrics = classification_metrics(test.labels, proba, classes)
     hits = classes[proba.argmax(axis=1)] == test.labels
-    return {**metrics, "n_parameters": n_parameters, "n_train": len(y), "fit_seconds": seconds, "hits": pack(hits)}
+    return {**metrics, "n_parameters": n_trained, "n_train": len(y), "fit_seconds": seconds, "hits": pack(hits)}
 
 
 def pack(hits: NDArray[np.bool_]) -> dict[str, Any]:
@@ -139,7 +140,7 @@ def _vectors(arm: Arm, readings: Sequence[Reading], train: _Rows, test: Part, se
     head = HEADS[arm.head](seed)
     layers = [[first.dim] * arm.n_layers, *([reading.dim] for reading in readings[1:])]
     fit_head(head, X[0], part.labels, group_ids(part.texts), layers=layers)
-    return head.predict_proba(X[1]), _n_parameters(head)
+    return head.predict_proba(X[1]), n_parameters(head)
 
 
 def _both(blocks: Sequence[tuple[FloatArray, FloatArray]], rows: NDArray[np.intp]) -> Any:
@@ -174,10 +175,3 @@ _KINDS: dict[str, Callable[..., _Found]] = {
     "auto": _auto,
     "majority": _majority,
 }
-
-
-def _n_parameters(head: Any) -> int:
-    if hasattr(head, "n_parameters_"):
-        return int(head.n_parameters_)
-    arrays = head.layers_ if hasattr(head, "layers_") else (head.coef_, head.intercept_)
-    return int(sum(array.size for array in arrays))

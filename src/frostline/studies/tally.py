@@ -14,7 +14,7 @@ from frostline.reports.study import Estimate
 from frostline.studies.arms import unpack
 from frostline.studies.cells import Outcome
 
-__all__ = ["Tally", "tallies"]
+__all__ = ["Tally", "student", "tallies"]
 
 _DRAWS = 1000
 
@@ -56,11 +56,11 @@ class Tally:
     @property
     def over_draws(self) -> Estimate:
         """Mean accuracy over draws of training rows; Student's 95 % interval over the draws."""
-        return _student(self.hits.mean(axis=1), signed=False)
+        return student(self.hits.mean(axis=1), signed=False)
 
     def minus_over_draws(self, other: Tally) -> Estimate:
         """Difference of accuracies draw by draw; Student's 95 % interval."""
-        return _student(self.hits.mean(axis=1) - other.hits.mean(axis=1), signed=True)
+        return student(self.hits.mean(axis=1) - other.hits.mean(axis=1), signed=True)
 
 
 def tallies(outcomes: Iterable[Outcome]) -> dict[str, Tally]:
@@ -82,7 +82,8 @@ def _bootstrap(rows: NDArray[np.float64], *, signed: bool) -> Estimate:
     return Estimate(float(rows.mean()), lower, upper, signed=signed)
 
 
-def _student(draws: NDArray[np.float64], *, signed: bool) -> Estimate:
+def student(draws: NDArray[np.float64], *, signed: bool) -> Estimate:
+    """Mean over draws with Student's 95 % interval, cut at 0 (signed: at -1) and 1; without one for a single draw."""
     mean = float(draws.mean())
     if len(draws) < 2:
         return Estimate(mean, signed=signed)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from frostline.elm.batches import batches_of_epoch, cut_batches
 from frostline.errors import UserError
+from frostline.numerics.batches import batches_of_epoch, cut_batches
 
 LENGTHS = np.random.default_rng(0).integers(3, 60, size=500).tolist()
 
