@@ -75,3 +75,10 @@ def test_a_diagonal_only_where_it_is_asked_for() -> None:
     assert [
         len(list(drawn(cloud_chart(points, ("x", "y"), "T", "c", ideal=asked)).iter("line"))) for asked in (False, True)
     ] in ([n, n + 1] for n in range(30))
+
+
+def test_labels_of_like_histograms_stand_apart() -> None:
+    factors = rng.exponential(2, 200)
+    root = drawn(nlfd_chart({"one": factors, "two": factors, "three": factors}))
+    heights = [float(text.get("y", "")) for text in root.iter("text") if text.text in ("one", "two", "three")]
+    assert np.diff(heights).tolist() == pytest.approx([15, 15])

@@ -41,13 +41,16 @@ def nlfd_chart(series: Mapping[str, ArrayLike], name: str = "nlfd") -> Markup:
         x_axis(x, 250, 16, "Lipschitz factor between nearest neighbors", tick_text),
         y_axis(y, 76, 560, "share of rows", lambda t, ts: tick_text(t, ts, percent=True)),
     ]
+    labels: list[tuple[float, float]] = []
     for i, (key, share) in enumerate(shares.items()):
         steps = [(x(edge), y(height)) for j, height in enumerate(share) for edge in edges[j : j + 2]]
         parts.append(polyline(steps, "line" if i == 0 else "whisker"))
         at = int(np.argmax(share))
-        parts.append(
-            label(x(edges[at + 1]) + 6, y(share[at]) + 4, key, anchor="start", class_="strong" if i == 0 else "name")
-        )
+        across, height = x(edges[at + 1]) + 6, y(share[at]) + 4
+        while any(abs(across - a) < 160 and abs(height - b) < 15 for a, b in labels):
+            height += 15  # below the label that stands there
+        labels.append((across, height))
+        parts.append(label(across, height, key, anchor="start", class_="strong" if i == 0 else "name"))
     spoken = "; ".join(f"{key}: mean {values.mean():.3g}" for key, values in factors.items())
     return canvas(name, 640, 300, "Lipschitz factors", spoken, *parts)
 
@@ -117,7 +120,7 @@ def cloud_chart(
     Parameters
     ----------
     clouds : mapping of str to arrays of shape (m, 2)
-        At most six; with a third column from 0 to 1, paler points have smaller values there.
+        At most six; an empty name stands in no legend; with a third column from 0 to 1, paler points have smaller values there.
     axes : (str, str)
     title : str
     name : str
@@ -143,8 +146,9 @@ def cloud_chart(
             for (a, b), ink in zip(cloud[:, :2], inks, strict=True)
         ]
         parts.append(element("g", *dots, class_=f"dot-l l{i}"))
-        parts.append(element("circle", cx=478.0, cy=24.0 + 18 * i, r=4.0, class_=f"dot-l l{i}"))
-        parts.append(label(490, 28 + 18 * i, shorten(key, 34), anchor="start", class_="small"))
+        if key:
+            parts.append(element("circle", cx=478.0, cy=24.0 + 18 * i, r=4.0, class_=f"dot-l l{i}"))
+            parts.append(label(490, 28 + 18 * i, shorten(key, 34), anchor="start", class_="small"))
     return canvas(
         name, 720, 300, title, "; ".join(f"{key}: {len(cloud)} points" for key, cloud in points.items()), *parts
     )

@@ -59,10 +59,10 @@ def test_the_same_code_says_yes_and_no(options, taus, flat, less, beats):
     plan = Plan(options, options.functions, [], [])
     section = claims_section(View(plan, results(plan, taus)))
     (table,) = section.tables
-    words = [row[3] for row in table.rows]
+    words = [row[1] for row in table.rows]
     assert section.text.startswith(f"Of {len(words)} statements: ")
     assert f"{words.count(flat)} {flat}" in section.text
-    verdicts = {row[0]: row[3] for row in table.rows}
+    verdicts = {row[0]: row[1] for row in table.rows}
     assert verdicts["embeddings stay flat as parameters are added"] == flat
     assert verdicts["columns lose more than embeddings"] == less
     assert verdicts["with many parameters embeddings beat columns + MLP on many functions"] == beats

@@ -47,13 +47,13 @@ def verdict(estimate: Estimate | None, threshold: float = 0.0) -> str:
 
 def claims_section(view: View) -> StudySection:
     """The table of claims."""
-    rows = [[claim, figure, estimate, word] for claim, figure, estimate, word in _claims(view)]
-    columns = ["what the paper says", "figure that decides it", "found", "verdict"]
+    rows = [[claim, word, estimate, figure] for claim, figure, estimate, word in _claims(view)]
+    columns = ["what the paper says", "verdict", "found", "figure that decides it"]
     note = (
         "A claim reproduces where the 95 % interval lies on its side, does not where it lies on the other, and is not resolved "
         "between. Intervals are over problems, so they hold for problems of this kind and this backbone, not for the paper's."
     )
-    words = [row[-1] for row in rows]
+    words = [row[1] for row in rows]
     counted = ", ".join(f"{words.count(word)} {word}" for word in _VERDICTS if word in words)
     title = f"What reproduces with {view.plan.options.backbones[0]}"
     text = f"Of {len(rows)} statements: {counted}."

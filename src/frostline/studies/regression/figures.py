@@ -33,7 +33,7 @@ def smoothness_section(view: View) -> StudySection | None:
             factors = {one.name: view.results.factors(place, one, names) for one in (RAW, main)}
             if not names or not all(own.size for own in factors.values()):
                 continue
-            title = f"Lipschitz factors where {who}, {place_name(place)} ({len(names)} problems, MLP)"
+            title = f"Lipschitz factors where {who}, {place_name(place)} (MLP; problems: {len(names)})"
             figures.append(StudyFigure(title, partial(nlfd_chart, factors)))
             rows.append(
                 [f"{place_name(place)}: {who}", len(names), *(float(np.median(own)) for own in factors.values())]

@@ -99,7 +99,7 @@ def mean_over(values: Mapping[str, float], *, signed: bool = False) -> Estimate 
     found: Floats = np.array(list(values.values()), dtype=np.float64)
     if not found.size:
         return None
-    mean = float(found.mean())
+    mean = round(float(found.mean()), 12) + 0.0
     if found.size < 3:
         return Estimate(mean, percent=False, signed=signed)
     drawn = found[np.random.default_rng(0).integers(0, found.size, (_DRAWS, found.size))].mean(axis=1)
