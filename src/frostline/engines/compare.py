@@ -94,6 +94,8 @@ def sweep(
     if html is not None:
         check_output(html, (".html",))
     rows = read_rows(train, options, inputs)
+    if len(rows.targets) > 1:
+        raise UserError("A sweep compares readings for one target.", hint="name one of them")
     _check_heads(heads, rows.task, options.seed)
     embedder = build_embedder(replace(embedding, layers="final", pooling="recipe", fusion="concat"), inputs)
     found = _readings(embedder, embedding.layers, poolings, fusions)
