@@ -92,7 +92,9 @@ def _table(report: FitReport) -> list[str]:
         grid += [[""] * len(grid[0]), *([_printable(line[0]), *line[1:]] for line in lines)]
     widths = [max(len(line[i]) for line in grid) for i in range(len(grid[0]))]
     return [
-        "  ".join([f"{line[0]:<{widths[0]}}", *(f"{v:>{w}}" for v, w in zip(line[1:], widths[1:], strict=True))])
+        "  ".join(
+            [f"{line[0]:<{widths[0]}}", *(f"{v:>{w}}" for v, w in zip(line[1:], widths[1:], strict=True))]
+        ).rstrip()
         for line in grid
     ]
 
