@@ -46,8 +46,9 @@ def run(name: str, train: str, test: str, seed: int, store: str, arms: list[str]
         )
         head, features = params.get("head", "auto"), params.get("features", "auto")
         clf = frostline.TextClassifier(embedder=embedder, head=head, features=features, seed=seed)
-        clf.prepare(texts[0])
-        vectors = clf.training_extractor()(texts[0])  # the pass over the backbone is not timed
+        rendered = clf.prepare(texts[0])
+        reader = clf.training_reader(rendered.table)
+        vectors = rendered.through(reader)  # the pass over the backbone is not timed
         began = time.perf_counter()
         clf.fit_features(vectors, np.array(labels[0], dtype=object))
         seconds = time.perf_counter() - began

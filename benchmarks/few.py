@@ -36,7 +36,7 @@ def draw(labels: NDArray[Any], per_class: int, seed: int) -> NDArray[np.intp]:
 def embedded(clf: frostline.TextClassifier, texts: list[list[str]]) -> list[Features]:
     """Every layer that `auto` may choose, of both parts; one pass."""
     clf.prepare(texts[0])
-    extractor = clf.training_extractor()
+    extractor = clf.training_reader(clf.embedder_.render(texts[0]).table).whole
     return [extractor(part) for part in texts]
 
 

@@ -96,7 +96,7 @@ def run(table: pa.Table, y: np.ndarray, groups: list[Any] | None, n_splits: int,
     embedder = frostline.TextEmbedder(layers="auto", pooling="auto", fusion="auto", store=store, progress=False)
     reg = frostline.TextRegressor(embedder=embedder)
     rendered = reg.prepare(table)
-    features = rendered.through(reg.training_extractor())
+    features = rendered.through(reg.training_reader(rendered.table))
     ids = group_ids(rendered.texts, *([groups] if groups is not None else []))
     splits = [one_split(reg, features, y, ids, seed) for seed in range(n_splits)]
     tau = {name: np.array([split[name]["kendall_tau"] for split in splits]) for name in (*RIVALS, "auto")}

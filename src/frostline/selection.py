@@ -14,7 +14,6 @@ Regression Trees, here with the error of the paired difference.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from frostline._energy import EnergyMeter
 from frostline.candidates import Candidate
 from frostline.contracts import FloatArray
 from frostline.features import Features
@@ -32,12 +32,14 @@ from frostline.heads import (
     fit_head,
     held_out,
     make_head,
+    n_parameters,
+    over_folds,
     reads_layers,
     tuning_folds,
 )
 from frostline.numerics.metrics import mean_and_error
 from frostline.reports.model import CandidateScore
-from frostline.splits import holdout
+from frostline.splits import Split, holdout
 
 __all__ = ["Selection", "Trial", "attempt", "compared_rows", "recommend", "row_hits", "row_losses", "select"]
 
@@ -215,6 +217,10 @@ class Trial:
     losses, hits : arrays of shape (m,)
         See :func:`row_losses` and :func:`row_hits`.
     seconds : float
+    joules : float or None
+        None where the kernel does not count them.
+    n_trained : int or None
+        Numbers that the head learns; None where it does not say.
     """
 
     candidate: Candidate
@@ -223,6 +229,8 @@ class Trial:
     losses: FloatArray
     hits: FloatArray
     seconds: float
+    joules: float | None = None
+    n_trained: int | None = None
 
     def behind(self, best: Trial) -> tuple[float, float]:
         """Mean difference in loss to another trial, over rows that both held out, and its standard error."""
@@ -255,6 +263,7 @@ def attempt(
     task: str,
     head: Any,
     seed: int,
+    folds: Sequence[Split] | None = None,
 ) -> Trial:
     """Cross-validate one candidate with one head.
 
@@ -263,21 +272,42 @@ def attempt(
     candidate : Candidate
     features, y, groups, task, head, seed
         As for :func:`select`; `y` without gaps in its class numbers.
+    folds : sequence of (train, test), optional
+        Splits in time, say; None = the head's own, at random.
 
     Returns
     -------
     Trial
     """
-    began = time.perf_counter()
-    X, made = candidate.features(features), make_head(head, task, seed)
-    if isinstance(made, LinearClassifier | LinearMultilabel):
-        rows, predicted = made.tune(X, y, list(groups)) or (np.empty(0, dtype=np.intp), np.empty((0, 1)))
-    else:
-        if isinstance(made, LinearRegressor) or reads_layers(made):  # their fit holds rows out on the way
-            fit_head(made, X, y, groups, layers=candidate.layout(features))
-        rows, predicted = held_out(made, X, y, groups, task, seed)
+    made = make_head(head, task, seed)
+    with EnergyMeter() as meter:
+        rows, predicted = _tried(made, candidate, features, y, groups, task, seed, folds)
     losses, hits = row_losses(task, predicted, y[rows]), row_hits(task, predicted, y[rows])
-    return Trial(candidate, str(head), rows, losses, hits, time.perf_counter() - began)
+    n_trained = None
+    if task != "multilabel":
+        n_trained = n_parameters(made, candidate.width(features), int(y.max()) + 1 if task == "classification" else 0)
+    return Trial(candidate, str(head), rows, losses, hits, meter.seconds, meter.joules, n_trained)
+
+
+def _tried(
+    made: Any,
+    candidate: Candidate,
+    features: Features,
+    y: NDArray[Any],
+    groups: NDArray[Any],
+    task: str,
+    seed: int,
+    folds: Sequence[Split] | None,
+) -> tuple[NDArray[np.intp], FloatArray]:
+    """Rows that were held out, and what was predicted for them."""
+    X, layout = candidate.features(features), candidate.layout(features)
+    if folds is not None:
+        return over_folds(made, X, y, groups, folds, task, layers=layout)
+    if isinstance(made, LinearClassifier | LinearMultilabel):
+        return made.tune(X, y, list(groups)) or (np.empty(0, dtype=np.intp), np.empty((0, 1)))
+    if isinstance(made, LinearRegressor) or reads_layers(made):  # their fit holds rows out on the way
+        fit_head(made, X, y, groups, layers=layout)
+    return held_out(made, X, y, groups, task, seed)
 
 
 def _fit(

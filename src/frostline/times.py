@@ -76,6 +76,11 @@ class Times:
         order = np.fromiter((place[when] for when in read), dtype=np.intp, count=len(read))
         return cls(order, [shown[when] for when in place], column)
 
+    def take(self, rows: Indices) -> Times:
+        """The times of some rows."""
+        kept, order = np.unique(self.order[rows], return_inverse=True)
+        return Times(order, [self.shown[place] for place in kept], self.column)
+
     def span(self, rows: Indices) -> str:
         """From when to when some rows are."""
         first, last = self.shown[self.order[rows].min()], self.shown[self.order[rows].max()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 import frostline
 from fakes import add_recipe, tiny_bert
 from frostline._energy import EnergyMeter
+from frostline.backbones import block_sizes, resolve
 from frostline.cli import main
+from frostline.contracts import BackboneSpec
 from frostline.errors import UserError
 
 WORDS = ["frost", "line", "deep", "cold", "warm", "sun", "ice", "snow"]
@@ -68,6 +71,61 @@ def test_flags_of_the_recommendation_fit(table, folder, tmp_path, capsys):
     assert ",".join(map(str, chosen["layers"])) == flags[1]
 
 
+def test_every_candidate_says_what_it_costs(table, folder, tmp_path):
+    report = frostline.sweep(
+        table, target="label", heads=["linear", "mlp"], fusions=["concat"], html=tmp_path / "page.html",
+        embedding=frostline.EmbedOptions(str(folder), progress=False),
+    )  # fmt: skip
+    outside, *blocks = block_sizes(resolve(BackboneSpec(str(folder))))
+    per_text = report.embed.n_tokens / 120
+    for row in report.rows:
+        assert row.n_tokens == report.embed.n_tokens
+        assert row.n_total == outside + sum(blocks[: row.blocks]) + row.n_trained
+        assert row.multiplications == round(sum(blocks[: row.blocks]) * per_text) + row.n_trained
+    linear = next(row for row in report.rows if row.head == "linear" and row.fusion)
+    assert linear.n_trained == 3 * 16 + 1
+    mlp = next(row for row in report.rows if row.head == "mlp")
+    assert mlp.n_trained % ((mlp.width + 1) * 256 + 257 * 2) == 0
+    page = (tmp_path / "page.html").read_text()
+    assert "log10 of multiplications a prediction" in page
+    assert f"{linear.n_total:,}" in page
+    assert f"{report.chosen.n_total:,}" in report.to_text()
+    unknown = dataclasses.replace(report, rows=[dataclasses.replace(row, multiplications=None) for row in report.rows])
+    assert "log10 of blocks that run" in unknown.to_html()
+
+
+def test_in_time_every_row_is_predicted_from_earlier_ones(tmp_path, folder, capsys):
+    rng = np.random.default_rng(0)
+    lines = [f"{''.join(rng.choice(list('abcdef'), size=rng.integers(4, 40)))},{day}" for day in range(100)]
+    # What is long says "a" in the first half of the year and "b" in the second: a shuffled split does not see that.
+    label = lambda text, day: "ab"[(len(text) > 22) ^ (day >= 50)]  # noqa: E731
+    rows = [(text, day, label(text, int(day))) for text, day in (line.split(",") for line in lines)]
+    path = tmp_path / "days.csv"
+    path.write_text("text,day,label\n" + "".join(f"{text},{day},{y}\n" for text, day, y in rows))
+    common = [
+        "sweep",
+        path,
+        "--target",
+        "label",
+        "--backbone",
+        folder,
+        "--layers",
+        "final",
+        "--head",
+        "linear,mlp",
+    ]
+    code, out, _ = run(capsys, *common, "--time", "day", "--json")
+    found = json.loads(out.splitlines()[-1])
+    assert code == 0
+    assert "4 expanding windows by 'day'" in found["split"]
+    assert found["split"] in out
+    assert found["n_rows"] == 100
+    assert max(c["score"] for c in found["candidates"]) < 0.75
+    code, _, err = run(capsys, *common, "--time", "when")
+    assert code == 2
+    assert "when" in err
+
+
 def test_rows_without_a_target_are_counted(table, folder):
     table.write_text(table.read_text() + "abc,\nabcd,\n")
     report = frostline.sweep(table, target="label", embedding=frostline.EmbedOptions(str(folder), progress=False))
@@ -84,6 +142,16 @@ def test_further_heads_run_on_the_best_readings_only(table, folder):
     assert (len(by_head["linear"]), len(by_head["mlp"])) == (4, 3)
     best = sorted(by_head["linear"], key=lambda row: row.loss)[:3]
     assert {tuple(row.layers) for row in by_head["mlp"]} == {tuple(row.layers) for row in best}
+
+
+def test_cooccurrence_runs_where_it_can_read_several_layers(table, folder):
+    how = {"embedding": frostline.EmbedOptions(str(folder), progress=False), "target": "label"}
+    report = frostline.sweep(table, heads=["linear", "cooccurrence"], **how)
+    (own,) = [row for row in report.rows if row.head == "cooccurrence"]
+    assert (own.layers, own.fusion) == (["0", "1", "final"], "concat")
+    assert own.n_trained > 0
+    with pytest.raises(UserError, match="several layers side by side"):
+        frostline.sweep(table, heads=["linear", "cooccurrence"], fusions=["mean"], **how)
 
 
 def test_numbers(table, folder, tmp_path):

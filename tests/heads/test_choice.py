@@ -10,7 +10,16 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from frostline.errors import UserError
-from frostline.heads import LinearClassifier, LinearRegressor, MLPRegressor, fit_head, held_out, make_head
+from frostline.heads import (
+    LinearClassifier,
+    LinearRegressor,
+    MLPRegressor,
+    fit_head,
+    held_out,
+    make_head,
+    n_parameters,
+    over_folds,
+)
 
 
 def test_by_name():
@@ -72,3 +81,25 @@ def test_held_out_classes_with_and_without_probabilities():
     assert (proba.argmax(1) == y).mean() > 0.9
     _, hard = held_out(LinearSVC().fit(X, y), X, y, None, "classification", 0, every=True)
     assert set(np.unique(hard)) == {0.0, 1.0}
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("name", ["linear", "mlp"])
+def test_the_size_of_a_head_is_known_before_it_is_fitted(task, name):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 5)).astype(np.float32)
+    for n_classes in (2, 3) if task == "classification" else (0,):
+        y = np.arange(60) % n_classes if n_classes else X[:, 0].astype(np.float64)
+        head = make_head(name, task, 0)
+        before = n_parameters(head, 5, n_classes)
+        assert before == n_parameters(head.fit(X, y)) > 5
+
+
+def test_folds_that_are_given_are_used_and_a_class_that_a_part_lacks_gets_nothing():
+    X, y = np.array([[0.0], [0.1], [1.0], [1.1], [2.0], [2.1]], dtype=np.float32), np.array([0, 0, 1, 1, 2, 2])
+    folds = [(np.arange(4), np.array([5, 4]))]
+    rows, proba = over_folds(make_head("linear", "classification", 0), X, y, None, folds, "classification")
+    assert rows.tolist() == [4, 5]
+    assert proba.shape == (2, 3)
+    assert (proba[:, 2] == 0).all()
+    assert proba.sum(1) == pytest.approx(1)

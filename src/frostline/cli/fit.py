@@ -42,6 +42,9 @@ def fit(
             "--target-transform", metavar="S", help="Of numbers: auto, none, log, log1p, yeo-johnson, quantile."
         ),
     ] = "auto",
+    intervals: Annotated[
+        str, typer.Option("--intervals", metavar="M", help="Of numbers: auto, cv+ (models of folds), oof (none).")
+    ] = "auto",
     class_weight: Annotated[
         str | None, typer.Option("--class-weight", metavar="W", help="balanced, or JSON: {label: weight}.")
     ] = None,
@@ -108,7 +111,7 @@ def fit(
             target, test, test_size, cv, refit, group, task, head, features, seed, on_overlap, target_transform,
             o.class_weight_of(class_weight), o.decision_of(cost, threshold, min_precision), not no_texts,
             label_separator=label_separator, time=time, unlabeled=unlabeled, keep_rows=not no_neighbors, keep_texts=keep_texts,
-            compare=compare, compare_minutes=compare_minutes,
+            intervals=intervals, compare=compare, compare_minutes=compare_minutes,
         ),
         "inputs": frostline.InputOptions(text, template, o.split(columns), id, number_format),
         "embedding": frostline.EmbedOptions(

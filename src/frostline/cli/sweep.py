@@ -37,6 +37,8 @@ def sweep(
     exhaustive: Annotated[
         bool, typer.Option("--exhaustive", help="Try further heads on every reading, not on the best three only.")
     ] = False,
+    time: o.Time = None,
+    unlabeled: o.Unlabeled = "skip",
     text: o.Text = None,
     template: o.Template = None,
     columns: o.Columns = None,
@@ -62,7 +64,7 @@ def sweep(
         **{name: values for name, values in grid.items() if values},
         exhaustive=exhaustive,
         html=html,
-        options=frostline.FitOptions(target, task=task, group=group, seed=seed),
+        options=frostline.FitOptions(target, task=task, group=group, seed=seed, time=time, unlabeled=unlabeled),
         inputs=frostline.InputOptions(text, template, o.split(columns), id, number_format),
         embedding=frostline.EmbedOptions(
             o.backbone_of(backbone), list(o.split(layers)) or None, None, None, max_length, overflow, precision, device,

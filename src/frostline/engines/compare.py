@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,26 +13,31 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from frostline._energy import EnergyMeter
-from frostline.backbones import resolve_layers
+from frostline.backbones import block_sizes, resolve_layers
 from frostline.backbones.written import Written, read_backbones
 from frostline.candidates import Candidate, joint, ladder, union
 from frostline.contracts import FUSIONS
 from frostline.embedder import TextEmbedder
-from frostline.engines.data import group_rows, read_rows
+from frostline.engines.data import FitRows, group_rows, read_rows
 from frostline.engines.inputs import build_embedder
 from frostline.engines.options import EmbedOptions, FitOptions, InputOptions
 from frostline.errors import UserError
 from frostline.features import Features
-from frostline.heads import make_head
+from frostline.heads import make_head, reads_layers
 from frostline.numerics.fusion import check_fusion
 from frostline.reports.sweep import SweepReport, SweepRow
 from frostline.selection import Trial, attempt, compared_rows, recommend
 from frostline.tables import check_output, replacing
+from frostline.times import windows
 
 __all__ = ["sweep"]
 
 FINALISTS = 3
 """Readings on which heads other than the first are tried, unless `exhaustive`: those where the first head did best."""
+
+
+WINDOWS = 4
+"""Parts that are predicted from all that is earlier, where rows have times."""
 
 
 def sweep(
@@ -69,7 +74,8 @@ def sweep(
     html : path, optional
         Write table and plots to this page.
     options : FitOptions, optional
-        `task`, `group` and `seed` count.
+        `task`, `group`, `time`, `unlabeled` and `seed` count. With `time` each candidate is judged in expanding windows: trained
+        on all that is earlier than what it predicts.
     inputs : InputOptions, optional
     embedding : EmbedOptions, optional
         `layers` None = a ladder of up to seven depths; `pooling` and `fusion` must be None.
@@ -94,13 +100,15 @@ def sweep(
     rendered = embedder.render(rows.table)
     groups = group_rows(rows, rendered.texts)
     y = np.unique(rows.y, return_inverse=True)[1] if rows.task == "classification" else rows.y.astype(np.float64)
+    extractor = embedder.extractor(union(found))
     with EnergyMeter() as meter:
-        features = rendered.through(embedder.extractor(union(found)))
+        features = rendered.through(extractor)
     began = time.perf_counter()
-    trials = _run(found, features, y, groups, rows.task, heads, exhaustive, options.seed)
+    trials, how = _run(found, features, y, groups, rows, heads, exhaustive, options.seed)
     trials.sort(key=lambda t: (t.candidate.cost(features), heads.index(t.name)))
     chosen, best = recommend(trials)
-    table = [_row(t, chosen, best, features) for t in trials]
+    sizes = {part.taps[0].backbone: block_sizes(part.backbone) for part in extractor.parts}
+    table = [_row(t, chosen, best, features, sizes) for t in trials]
     report = SweepReport(
         task=rows.task,
         title=rows.title,
@@ -114,6 +122,7 @@ def sweep(
         joules=meter.joules,
         energy=meter.method,
         n_unlabeled=rows.n_unlabeled,
+        split=how,
     )
     if html is not None:
         with replacing(Path(html)) as file:
@@ -179,30 +188,60 @@ def _run(
     features: Features,
     y: NDArray[Any],
     groups: NDArray[Any],
-    task: str,
+    rows: FitRows,
     heads: Sequence[str],
     exhaustive: bool,
     seed: int,
-) -> list[Trial]:
-    """The first head on every reading, the others on the best of these."""
-    rows, sample, y_sample = compared_rows(found, features, y, groups, task=task, seed=seed)
-    own = groups[rows]
+) -> tuple[list[Trial], str]:
+    """The first head on every reading, the others on the best of these; and a sentence on how rows were held out."""
+    task: Any = rows.task
+    kept, sample, y_sample = compared_rows(found, features, y, groups, task=task, seed=seed)
+    own = groups[kept]
+    folds, how = None, "Cross-validated, rows held out at random, equal texts and groups together."
+    if rows.times is not None:
+        times = rows.times.take(kept)
+        folds, how = windows(times, own, max(1, min(WINDOWS, len(times.shown) - 1)))
 
     def tried(candidate: Candidate, head: str) -> Trial:
-        trial = attempt(candidate, sample, y_sample, own, task=task, head=head, seed=seed)
+        trial = attempt(candidate, sample, y_sample, own, task=task, head=head, seed=seed, folds=folds)
         if not len(trial.rows):
             raise UserError("There are too few rows to hold any out.", hint="give more rows")
         return trial
 
-    trials = [tried(candidate, heads[0]) for candidate in found]
-    ranked = sorted(trials, key=lambda trial: float(trial.losses.mean()))
-    finalists = [trial.candidate for trial in (ranked if exhaustive else ranked[:FINALISTS])]
-    return trials + [tried(candidate, head) for head in heads[1:] for candidate in finalists]
+    def readable(candidates: Sequence[Candidate], head: str) -> list[Candidate]:
+        """Co-occurrence relates layers to each other: it reads several, side by side."""
+        if not reads_layers(make_head(head, task, seed)):
+            return list(candidates)
+        return [one for one in candidates if one.fusion == "concat" and len(one.taps) > len(one.backbones)]
+
+    for head in heads:
+        if not readable(found, head):
+            raise UserError(
+                f"The head {head!r} reads several layers side by side.", hint="add --fusion concat and layers"
+            )
+    trials = [tried(candidate, heads[0]) for candidate in readable(found, heads[0])]
+    ranked = [trial.candidate for trial in sorted(trials, key=lambda trial: float(trial.losses.mean()))]
+    for head in heads[1:]:
+        finalists = readable(ranked, head)
+        trials += [tried(candidate, head) for candidate in (finalists if exhaustive else finalists[:FINALISTS])]
+    return trials, how
 
 
-def _row(trial: Trial, chosen: Trial, best: Trial, features: Features) -> SweepRow:
+def _row(
+    trial: Trial, chosen: Trial, best: Trial, features: Features, sizes: Mapping[str, list[int] | None]
+) -> SweepRow:
     score, candidate = trial.score(chosen, best), trial.candidate
     blocks = candidate.blocks(features)
+    n_read, multiplications = 0, trial.n_trained
+    n_total = trial.n_trained
+    for name, (depth, _) in blocks.items():
+        stats, size = features.stats.backbones.get(name, features.stats), sizes[name]
+        n_read += stats.n_tokens
+        if n_total is None or multiplications is None or size is None:
+            n_total = multiplications = None
+        else:
+            n_total += sum(size[: depth + 1])
+            multiplications += round(sum(size[1 : depth + 1]) * stats.n_tokens / max(1, stats.n_texts))
     return SweepRow(
         layers=[str(layer) for layer in candidate.layers],
         pooling=candidate.pooling,
@@ -212,5 +251,10 @@ def _row(trial: Trial, chosen: Trial, best: Trial, features: Features) -> SweepR
         width=candidate.width(features),
         backbones=_spelled(candidate) if any(candidate.backbones) else [],
         chosen=trial is chosen,
+        n_tokens=n_read,
+        n_trained=trial.n_trained,
+        n_total=n_total,
+        multiplications=multiplications,
+        joules=trial.joules,
         **{name: value for name, value in asdict(score).items() if name not in ("name", "layer", "note")},
     )

@@ -186,11 +186,15 @@ class FitJob:
                     "Class weights, costs, thresholds and precision are for classes; the target is a number.",
                     hint="leave them out, or use --task classification",
                 )
-            estimator = TextRegressor(**shared, target_transform=options.target_transform)
-        elif options.target_transform == "auto":
+            estimator = TextRegressor(**shared, target_transform=options.target_transform, intervals=options.intervals)
+        elif options.target_transform == options.intervals == "auto":
             estimator = TextClassifier(**shared, class_weight=options.class_weight, decision=options.decision)
         else:
-            raise UserError(f"target_transform={options.target_transform!r} is for numbers; the task is {rows.task}.")
+            raise UserError(
+                f"target_transform={options.target_transform!r} and intervals={options.intervals!r} are for numbers; "
+                f"the task is {rows.task}.",
+                hint="leave them out",
+            )
         estimator.check_params()
         return estimator
 

@@ -110,6 +110,8 @@ class FitOptions:
         Whether the folder keeps vectors of the training rows, for neighbors and further training.
     keep_texts : bool, default=False
         Whether it keeps their texts as well.
+    intervals : {"auto", "cv+", "oof"}, default="auto"
+        As for :class:`frostline.TextRegressor`.
     compare : str, optional
         ``"finetune"``: the same backbone is fine-tuned on the same rows and judged beside the frozen one, all weights and LoRA;
         ``"finetune-full"`` and ``"finetune-lora"`` one of them.
@@ -137,5 +139,6 @@ class FitOptions:
     unlabeled: str = "skip"
     keep_rows: bool = True
     keep_texts: bool = False
+    intervals: str = "auto"
     compare: str | None = None
     compare_minutes: float = 60

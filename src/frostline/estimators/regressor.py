@@ -13,11 +13,13 @@ from frostline.embedder import TextEmbedder
 from frostline.errors import UserError
 from frostline.estimators.arms import Fitted
 from frostline.estimators.base import TextEstimator, target_vector
+from frostline.estimators.intervals import check_intervals, combine, cross_fit
 from frostline.estimators.targets import TargetScale, auto_scale, check_scale
 from frostline.features import Features
+from frostline.heads import SumPool
 from frostline.numerics.metrics import regression_metrics
 from frostline.splits import group_ids
-from frostline.uncertainty import ResidualIntervals
+from frostline.uncertainty import CrossIntervals, ResidualIntervals
 
 __all__ = ["TextRegressor"]
 
@@ -51,6 +53,10 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
     target_transform : {"auto", "none", "log", "log1p", "yeo-johnson", "quantile"}, default="auto"
         The scale that targets are learnt on; predictions, intervals and metrics are always on their own. ``"auto"`` takes
         another than ``"none"`` where out-of-fold errors on the training rows are clearly smaller.
+    intervals : {"auto", "cv+", "oof"}, default="auto"
+        Where prediction intervals come from: ``"cv+"`` keeps five models of folds beside the final one; ``"oof"`` takes the
+        out-of-fold errors that strengths were chosen on, which costs nothing and promises nothing; ``"auto"`` is
+        ``"cv+"`` up to 5,000 training rows.
 
     Attributes
     ----------
@@ -66,8 +72,10 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         The layers taken.
     scale_ : TargetScale
         The scale that targets were learnt on, and the way back.
-    intervals_ : ResidualIntervals
-        Out-of-fold residuals on that scale, from which prediction intervals are made.
+    intervals_ : CrossIntervals, ResidualIntervals or None
+        Errors on that scale, on rows that were held out, from which prediction intervals are made.
+    fold_heads_ : list of lists
+        With ``"cv+"`` the heads of each fold, in the order of `arms_`; else empty.
     cv_metrics_ : dict
         Out-of-fold metrics on the training rows; slightly optimistic, since the strength was chosen on the same folds.
 
@@ -78,6 +86,9 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
     """
 
     _task = "regression"
+    pool_: SumPool | None
+    intervals_: CrossIntervals | ResidualIntervals | None
+    fold_heads_: list[list[Any]]
 
     def __init__(
         self,
@@ -91,6 +102,7 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         embedder: TextEmbedder | None = None,
         seed: int = 0,
         target_transform: str = "auto",
+        intervals: str = "auto",
     ) -> None:
         super().__init__(
             backbone,
@@ -103,6 +115,7 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
             seed=seed,
         )
         self.target_transform = target_transform
+        self.intervals = intervals
 
     def fit_features(self, features: Features, y: Any, groups: Any = None) -> Self:
         """Choose the scale of the targets, then train on features that were extracted before.
@@ -114,12 +127,19 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         groups : array of shape (n_samples,), optional
         """
         y = self.check_target(y, len(features.texts))
+        ids = group_ids(*features.alike(), *([list(groups)] if groups is not None else []))
         if self.target_transform == "auto":
-            keys = [*features.alike(), *([list(groups)] if groups is not None else [])]
-            self.scale_ = auto_scale(features, y, group_ids(*keys), kinds=self.features, seed=int(self.seed))
+            self.scale_ = auto_scale(features, y, ids, kinds=self.features, seed=int(self.seed))
         else:
             self.scale_ = TargetScale.learn(self.target_transform, y)
-        return super().fit_features(features, y, groups)
+        super().fit_features(features, y, groups)
+        crossed = cross_fit(
+            self.arms_, self.pool_, features, self.scale_(y), ids, method=self.intervals, seed=int(self.seed)
+        )
+        self.fold_heads_ = [] if crossed is None else crossed.heads
+        if crossed is not None:
+            self.intervals_ = crossed.intervals
+        return self
 
     def check_params(self) -> None:
         """Refuse parameters that cannot be used, before anything runs.
@@ -130,6 +150,7 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         """
         super().check_params()
         check_scale(self.target_transform)
+        check_intervals(self.intervals)
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Predict a number a row.
@@ -146,13 +167,16 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
 
     def predict_features(self, features: Features) -> NDArray[np.float64]:
         """Predict from extracted features."""
-        return self.scale_.mean(self._scaled(features))
+        return self.scale_.mean(self._scaled(self._inputs(features)))
 
-    def _scaled(self, features: Features) -> NDArray[np.float64]:
-        """Predictions on the scale that targets were learnt on."""
+    def _inputs(self, features: Features) -> list[Any]:
+        """What each of the heads reads of rows."""
         check_is_fitted(self, "arms_")
-        found = [np.asarray(arm.predict(features, proba=False), dtype=np.float64) for arm in self.arms_]
-        return np.asarray(found[0] if self.pool_ is None else self.pool_(found))
+        return [arm.inputs(features) for arm in self.arms_]
+
+    def _scaled(self, inputs: list[Any]) -> NDArray[np.float64]:
+        """Predictions on the scale that targets were learnt on."""
+        return combine([arm.head for arm in self.arms_], inputs, self.pool_)
 
     def predict_interval(self, X: Any, level: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Predict an interval that holds the target with probability `level`.
@@ -181,14 +205,19 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         Raises
         ------
         UserError
-            There were too few training rows for out-of-fold residuals, or for this level.
+            There were too few training rows to hold any out, or for this level.
         """
-        z = self._scaled(features)
+        inputs = self._inputs(features)
+        z = self._scaled(inputs)
         if self.intervals_ is None:
             raise UserError(
                 "There were too few training rows to know how far predictions err.", hint="fit on more rows"
             )
-        lower, upper = self.intervals_.interval(z, level)
+        if isinstance(self.intervals_, CrossIntervals):
+            of_folds = np.stack([combine(heads, inputs, self.pool_) for heads in self.fold_heads_])
+            lower, upper = self.intervals_.interval(of_folds, level)
+        else:
+            lower, upper = self.intervals_.interval(z, level)
         return self.scale_.mean(z), self.scale_.back(lower), self.scale_.back(upper)
 
     def check_target(self, y: Any, n_rows: int) -> NDArray[np.float64]:

@@ -16,24 +16,20 @@ from frostline import heads
 from frostline._version import __version__
 from frostline.artifacts import check_keys, read_folder, write_folder
 from frostline.backbones.written import is_several, read_backbones
-from frostline.baselines import RawColumns
-from frostline.candidates import Candidate
-from frostline.contracts import EmbedStats, Tap, Task
+from frostline.contracts import EmbedStats, Task
 from frostline.embedder import TextEmbedder, layers_of
 from frostline.errors import ArtifactError, UserError
-from frostline.estimators.arms import Arm
 from frostline.estimators.classifier import TextClassifier
 from frostline.estimators.deciding import decision_state, restore_decision
-from frostline.estimators.fields import Fields
-from frostline.estimators.foreign import dump_foreign, load_foreign
 from frostline.estimators.joining import ways_name
 from frostline.estimators.kept import TrainingRows
+from frostline.estimators.packing import pack_learnt, read_arms, read_folds, take_arrays
 from frostline.estimators.regressor import TextRegressor
 from frostline.estimators.targets import TargetScale
 from frostline.heads import LabelPool, LogPool, SumPool, labels_from_json, labels_to_json, reads_layers
 from frostline.reports import to_card, to_html, to_json
 from frostline.reports.model import FitReport
-from frostline.uncertainty import ResidualIntervals
+from frostline.uncertainty import CrossIntervals, ResidualIntervals
 
 if TYPE_CHECKING:
     from frostline.estimators.base import TextEstimator
@@ -41,15 +37,11 @@ if TYPE_CHECKING:
 __all__ = ["describe_choice", "load", "own_report", "save_estimator"]
 
 _KINDS: dict[str, type[TextEstimator]] = {"TextClassifier": TextClassifier, "TextRegressor": TextRegressor}
-_HEADS = (
-    "ColumnsRegressor", "CooccurrenceClassifier", "KernelRegressor", "LinearClassifier", "LinearMultilabel", "LinearRegressor",
-    "MLPClassifier", "MLPRegressor", "TfidfClassifier", "TfidfMultilabel", "TfidfRegressor",
-)  # fmt: skip
 _HEAD_FILE = "head.safetensors"
 _ROWS_FILE = "rows.safetensors"
 _KEYS = {
     "format", "files", "kind", "frostline", "params", "embedder", "taps", "backbones", "input", "arms", "pool", "classes",
-    "columns", "intervals", "scale", "n_train", "target", "cv_metrics", "decision",
+    "columns", "intervals", "folds", "scale", "n_train", "target", "cv_metrics", "decision",
 }  # fmt: skip
 _RUN_TIME = ("store", "device", "progress", "trust_remote_code")  # of this machine and its user, not of the model
 
@@ -73,7 +65,7 @@ def save_estimator(
     UserError
         The head cannot be written safely, or the place cannot be written.
     """
-    learnt, tensors = _pack_learnt(estimator)
+    learnt, tensors = pack_learnt(estimator)
     candidate = None if estimator.embedding_ is None else estimator.embedding_.candidate
     classes = getattr(estimator, "classes_", None)
     manifest = {
@@ -174,8 +166,9 @@ def load(
     run_time = {"store": store, "device": device, "progress": progress, "trust_remote_code": trust_remote_code}
     embedder = TextEmbedder(**manifest["embedder"], **run_time)
     arrays = dict(tensors[_HEAD_FILE])
-    residuals, scale = (_take(arrays, prefix) for prefix in ("intervals", "scale"))
-    arms = _read_arms(manifest, arrays, embedder)
+    errors, scale = (take_arrays(arrays, prefix) for prefix in ("intervals", "scale"))
+    folds = read_folds(manifest["folds"], arrays)
+    arms = read_arms(manifest, arrays, embedder)
     params = manifest["params"]
     estimator = _KINDS[manifest["kind"]](
         features=params["features"], seed=params["seed"], head=params["head"] or clone(arms[0].head), embedder=embedder
@@ -186,8 +179,9 @@ def load(
     if isinstance(estimator, TextRegressor):
         estimator.scale_ = TargetScale.from_state(manifest["scale"], scale)
         estimator.target_transform = estimator.scale_.kind
-        params = manifest["intervals"]
-        estimator.intervals_ = None if params is None else ResidualIntervals.from_state(params, residuals)
+        estimator.fold_heads_, estimator.intervals = folds, "cv+" if folds else "oof"
+        params, kind = manifest["intervals"], CrossIntervals if folds else ResidualIntervals
+        estimator.intervals_ = None if params is None else kind.from_state(params, errors)
     return estimator
 
 
@@ -201,30 +195,6 @@ def _check_trust(manifest: dict[str, Any], trusted: str | None, folder: str) -> 
                 hint=f"read that code first, then pass --trust-remote-code {one.name} (Python: "
                 f"trust_remote_code={one.name!r})",
             )
-
-
-def _read_arms(manifest: dict[str, Any], arrays: dict[str, NDArray[Any]], embedder: TextEmbedder) -> list[Arm]:
-    """The heads, each with what it reads."""
-    taps = tuple(Tap(**tap) for tap in manifest["taps"])
-    candidate = Candidate(taps, embedder.fusion, embedder.pooling)
-    arms = []
-    columns = manifest["columns"]
-    encoder = None if columns is None else RawColumns.from_state(columns, _take(arrays, "columns"))
-    for i, arm in enumerate(manifest["arms"]):
-        check_keys(arm, {"kind", "type", "state", "fields"}, f"arm {i}")
-        kind, head, fields = arm["kind"], _unpack_head(arm, _take(arrays, str(i))), None
-        if kind == "fields":
-            check_keys(arm["fields"], {"columns", "tap"}, f"arm {i}: fields")
-            fields = Fields(tuple(arm["fields"]["columns"]), Tap(**arm["fields"]["tap"]))
-        reads = candidate if kind in ("embedding", "fields") else None
-        arms.append(Arm(kind, head, reads, encoder if kind == "raw" else None, fields))
-    return arms
-
-
-def _take(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    """Move the arrays named ``prefix.NAME`` to a mapping of their own."""
-    start = prefix + "."
-    return {name.removeprefix(start): arrays.pop(name) for name in list(arrays) if name.startswith(start)}
 
 
 def _restore(estimator: TextEstimator, manifest: dict[str, Any]) -> None:
@@ -267,49 +237,6 @@ def _plain_layers(layers: Any) -> Any:
     if isinstance(layers, int | str):
         return layers
     return [int(x) if isinstance(x, np.integer) else x for x in layers]
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()}
-
-
-def _pack_learnt(estimator: TextEstimator) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Arms, their pool, the scale of numbers and their intervals."""
-    packed = {str(i): _pack_arm(arm) for i, arm in enumerate(estimator.arms_)}
-    states: dict[str, Any] = {"columns": None, "intervals": None, "scale": None}
-    arrays = {name: own for name, (_, own) in packed.items()}
-    for arm in estimator.arms_:
-        if arm.encoder is not None:  # one for all that read columns
-            states["columns"], arrays["columns"] = arm.encoder.get_state()
-    if isinstance(estimator, TextRegressor):
-        states["scale"], arrays["scale"] = estimator.scale_.get_state()
-        if estimator.intervals_ is not None:
-            states["intervals"], arrays["intervals"] = estimator.intervals_.get_state()
-    tensors = {f"{prefix}.{name}": array for prefix, own in arrays.items() for name, array in own.items()}
-    pool = None if estimator.pool_ is None else _plain(asdict(estimator.pool_))
-    return {"arms": [arm for arm, _ in packed.values()], "pool": pool, **states}, tensors
-
-
-def _pack_arm(arm: Arm) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    packed, tensors = _pack_head(arm.head)
-    fields = None if arm.fields is None else {"columns": list(arm.fields.columns), "tap": asdict(arm.fields.tap)}
-    return {"kind": arm.kind, "fields": fields, **packed}, tensors
-
-
-def _pack_head(head: Any) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    name = type(head).__name__
-    if type(head) in [getattr(heads, known) for known in _HEADS]:
-        state, tensors = head.get_state()
-        return {"type": name, "state": state}, dict(tensors)
-    return {"type": "skops", "state": {"class": name}}, {"skops": dump_foreign(head)}
-
-
-def _unpack_head(head: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Any:
-    if head["type"] in _HEADS:
-        return getattr(heads, head["type"]).from_state(head["state"], arrays)
-    if head["type"] != "skops":
-        raise ArtifactError(f"Unknown head {head['type']!r}; allowed: {', '.join((*_HEADS, 'skops'))}.")
-    return load_foreign(arrays["skops"])
 
 
 def own_report(estimator: TextEstimator) -> FitReport:
@@ -358,6 +285,7 @@ def describe_choice(estimator: TextEstimator) -> dict[str, Any]:
     chosen["seed"] = int(estimator.seed)
     if isinstance(estimator, TextRegressor):
         chosen["target_transform"] = estimator.scale_.kind
+        chosen["intervals"] = "cv+" if estimator.fold_heads_ else "oof"
     if hasattr(head, "strength_"):
         chosen["strength"] = float(head.strength_)
     if hasattr(head, "chosen_"):

@@ -4,7 +4,7 @@ from frostline.heads._folds import tuning_folds
 from frostline.heads._state import labels_from_json, labels_to_json
 from frostline.heads._weights import class_weights
 from frostline.heads.blend import LabelPool, LogPool, SumPool
-from frostline.heads.choice import fit_head, held_out, make_head, n_parameters, reads_layers, settled
+from frostline.heads.choice import fit_head, held_out, make_head, n_parameters, over_folds, reads_layers, settled
 from frostline.heads.columns import ColumnsRegressor
 from frostline.heads.cooccurrence import CooccurrenceClassifier
 from frostline.heads.kernel import KernelRegressor
@@ -35,6 +35,7 @@ __all__ = [
     "labels_to_json",
     "make_head",
     "n_parameters",
+    "over_folds",
     "reads_layers",
     "settled",
     "tuning_folds",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -20,6 +21,7 @@ from frostline.heads.kernel import KernelRegressor
 from frostline.heads.linear import LinearClassifier, LinearRegressor
 from frostline.heads.mlp import MLPClassifier, MLPRegressor
 from frostline.heads.multilabel import LinearMultilabel
+from frostline.splits import Split
 
 __all__ = ["fit_head", "held_out", "make_head", "reads_layers", "settled"]
 
@@ -158,7 +160,38 @@ def held_out(
         return nothing
     if any(n_classes and len(np.unique(y[train])) < 2 for train, _ in folds):
         return nothing
-    parts = [_fold(head, X, y, groups, train, test, n_classes) for train, test in (folds if every else folds[:1])]
+    return over_folds(head, X, y, groups, folds if every else folds[:1], task)
+
+
+def over_folds(
+    head: Any,
+    X: FloatArray,
+    y: NDArray[Any],
+    groups: NDArray[Any] | None,
+    folds: Sequence[Split],
+    task: str,
+    *,
+    layers: Sequence[Sequence[int]] | None = None,
+) -> tuple[NDArray[np.intp], FloatArray]:
+    """What clones of a head, each fitted on the training part of a fold, predict for its test part.
+
+    Parameters
+    ----------
+    head, X, y, groups
+        As for :func:`held_out`. A class that a training part lacks gets no probability there.
+    folds : sequence of (train, test)
+    task
+        As for :func:`held_out`.
+    layers
+        As for :func:`fit_head`.
+
+    Returns
+    -------
+    rows, predicted
+        As :func:`held_out` does.
+    """
+    n_classes = int(y.max()) + 1 if task == "classification" else 0
+    parts = [(test, _fold(head, X, y, groups, train, test, n_classes, layers)) for train, test in folds]
     rows = np.concatenate([test for test, _ in parts])
     order = np.argsort(rows)
     return rows[order], np.concatenate([predicted for _, predicted in parts])[order]
@@ -172,15 +205,16 @@ def _fold(
     train: NDArray[np.intp],
     test: NDArray[np.intp],
     n_classes: int,
-) -> tuple[NDArray[np.intp], FloatArray]:
-    fitted = fit_head(clone(head), X[train], y[train], None if groups is None else groups[train])
+    layers: Sequence[Sequence[int]] | None,
+) -> FloatArray:
+    fitted = fit_head(clone(head), X[train], y[train], None if groups is None else groups[train], layers=layers)
     if not n_classes:
-        return test, np.asarray(fitted.predict(X[test]), dtype=np.float64)
+        return np.asarray(fitted.predict(X[test]), dtype=np.float64)
     if not hasattr(fitted, "predict_proba"):
-        return test, np.eye(n_classes)[np.asarray(fitted.predict(X[test]), dtype=np.intp)]
+        return np.eye(n_classes)[np.asarray(fitted.predict(X[test]), dtype=np.intp)]
     proba = np.zeros((len(test), n_classes))
     proba[:, np.asarray(fitted.classes_)] = fitted.predict_proba(X[test])
-    return test, proba
+    return proba
 
 
 def settled(fitted: Any) -> Any:
@@ -195,14 +229,26 @@ def settled(fitted: Any) -> Any:
     return head
 
 
-def n_parameters(head: Any) -> int | None:
-    """Numbers that training has set, standardization included; None of a head that does not say, such as trees."""
+def n_parameters(head: Any, n_features: int = 0, n_classes: int = 0) -> int | None:
+    """Numbers that training sets, standardization included; None of a head that does not say, such as trees.
+
+    Parameters
+    ----------
+    head : estimator
+    n_features, n_classes : int
+        What a head that is not fitted would learn from; no classes = numbers.
+    """
     if hasattr(head, "n_parameters_"):
         return int(head.n_parameters_)
     if hasattr(head, "coef_"):
         return int(np.size(head.coef_) + np.size(head.intercept_))
     if hasattr(head, "layers_"):
         return int(sum(array.size for array in head.layers_))
-    if not hasattr(head, "get_state"):
+    if isinstance(head, LinearClassifier | LinearRegressor):
+        return (n_features + 1) * (n_classes if n_classes > 2 else 1)
+    if isinstance(head, MLPClassifier | MLPRegressor):
+        widths = [n_features, *head.hidden, n_classes or 1]
+        return int(head.n_seeds * sum((a + 1) * b for a, b in itertools.pairwise(widths)))
+    if not hasattr(head, "get_state") or not hasattr(head, "n_features_in_"):
         return None
     return int(sum(np.size(array) for array in head.get_state()[1].values() if np.asarray(array).dtype.kind == "f"))

@@ -10,7 +10,7 @@ from typing import Any
 from frostline.contracts import EmbedStats, Task
 from frostline.reports.markup import Markup, element
 from frostline.reports.page import document
-from frostline.reports.scores import Metric, metric_named, show, show_spread
+from frostline.reports.scores import MISSING, Metric, metric_named, show, show_spread
 from frostline.reports.svg import Scale, canvas, label, padded, polyline, tick_text, x_axis, y_axis
 
 __all__ = ["SweepReport", "SweepRow"]
@@ -41,6 +41,15 @@ class SweepRow:
     backbones : list of str
         Where several were named: those that this row reads, each with its layers and pooling, as the command line takes
         them.
+    n_tokens : int
+        What its backbones read of all texts.
+    n_trained, n_total : int or None
+        Numbers that the head learns, and all that a prediction needs: embeddings, the blocks that run, the head. None where a
+        head does not say, or a backbone runs elsewhere.
+    multiplications : int or None
+        Of a prediction, about: the blocks' numbers for each token of an average text, then the head's.
+    joules : float or None
+        Of the cross-validation.
     """
 
     layers: list[str]
@@ -57,6 +66,11 @@ class SweepRow:
     seconds: float
     chosen: bool
     backbones: list[str] = field(default_factory=list)
+    n_tokens: int = 0
+    n_trained: int | None = None
+    n_total: int | None = None
+    multiplications: int | None = None
+    joules: float | None = None
 
     @property
     def name(self) -> str:
@@ -100,6 +114,8 @@ class SweepReport:
         Of the embedding pass; `energy` says how it was measured, or that it was not.
     n_unlabeled : int
         Rows without a target, which were left out.
+    split : str
+        A sentence on how rows were held out.
     """
 
     task: Task
@@ -114,11 +130,15 @@ class SweepReport:
     joules: float | None = None
     energy: str = ""
     n_unlabeled: int = 0
+    split: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {
-            **{name: getattr(self, name) for name in ("task", "title", "target", "metric", "n_rows", "n_unlabeled")},
+            **{
+                name: getattr(self, name)
+                for name in ("task", "title", "target", "metric", "n_rows", "n_unlabeled", "split")
+            },
             "recommendation": {**asdict(self.chosen), "flags": self.chosen.flags},
             "candidates": [asdict(row) for row in self.rows],
             **{name: getattr(self.embed, name) for name in ("n_texts", "n_embedded", "n_truncated", "n_tokens")},
@@ -134,27 +154,29 @@ class SweepReport:
         best = sorted(self.rows, key=lambda row: row.loss)[:_SHOWN]
         shown = best if self.chosen in best else [*best[:-1], self.chosen]
         width = max(len(row.name) for row in shown)
-        lines = [f"{'':{width}}  {metric.name:>16}  {'behind the best':>18}  blocks  width"]
+        top = f"{'':{width}}  {metric.name:>16}  {'behind the best':>18}  {'blocks':>6}  {'width':>5}"
+        lines = [f"{top}  {'trained':>9}  {'all numbers':>12}"]
         for row in shown:
             score = f"{show(metric, row.score)} {show_spread(metric, row.std)}"
             behind = f"{row.behind:.4f} ± {row.behind_std:.4f}"
             mark = "  <- recommended" if row is self.chosen else ""
-            lines.append(f"{row.name:{width}}  {score:>16}  {behind:>18}  {row.blocks:>6}  {row.width:>5}{mark}")
+            size = f"{row.blocks:>6}  {row.width:>5}  {_count(row.n_trained):>9}  {_count(row.n_total):>12}"
+            lines.append(f"{row.name:{width}}  {score:>16}  {behind:>18}  {size}{mark}")
         more = len(self.rows) - len(shown)
         lines += [f"and {more} more, all in --json and --html"] if more else []
         cost = f"{self.embed.n_texts:,} texts, {self.embed.n_tokens:,} tokens, {self.embed.n_embedded:,} embedded in "
         cost += f"{self.seconds['embed']:.0f} s, compared in {self.seconds['compare']:.0f} s; energy "
         cost += self.energy if self.joules is None else f"{self.joules:.0f} J ({self.energy})"
         cost += f"; {self.n_unlabeled:,} rows without a target were left out" if self.n_unlabeled else ""
-        return "\n".join([*lines, "", cost, f"to use it: frostline fit ... {self.chosen.flags}"])
+        return "\n".join(
+            [*lines, "", *filter(None, [self.split]), cost, f"to use it: frostline fit ... {self.chosen.flags}"]
+        )
 
     def to_html(self) -> str:
         """One self-contained page: table and plots."""
         metric = metric_named(self.metric)
         title = f"Sweep of {self.target} in {self.title}"
-        lead = (
-            f"{len(self.rows)} candidates compared on {self.n_rows:,} rows, cross-validated; bars: one standard error."
-        )
+        lead = f"{len(self.rows)} candidates compared on {self.n_rows:,} rows. {self.split} Bars: one standard error."
         return document(
             title,
             element("header", element("h1", title), element("p", lead, class_="lead")),
@@ -167,7 +189,10 @@ class SweepReport:
         )
 
     def _table(self, metric: Metric) -> Markup:
-        header = ("reading and head", metric.name, "std error", "loss", "behind", "std error", "blocks", "width", "s")
+        header = (
+            *("reading and head", metric.name, "std error", "loss", "behind", "std error", "blocks", "width"),
+            *("trained numbers", "all numbers", "tokens", "s", "J"),
+        )
         rows = [
             (
                 row.name + (" (recommended)" if row is self.chosen else ""),
@@ -176,7 +201,11 @@ class SweepReport:
                 *(f"{value:.4f}" for value in (row.loss, row.behind, row.behind_std)),
                 str(row.blocks),
                 str(row.width),
+                _count(row.n_trained),
+                _count(row.n_total),
+                _count(row.n_tokens),
                 f"{row.seconds:.1f}",
+                MISSING if row.joules is None else f"{row.joules:.0f}",
             )
             for row in sorted(self.rows, key=lambda row: row.loss)
         ]
@@ -201,17 +230,27 @@ class SweepReport:
         return canvas("by-layer", 600, 304, f"{metric.name} against layer", "", *parts)
 
     def _by_cost(self, metric: Metric) -> Markup:
-        """Score against blocks that run times width that is read, on a logarithmic scale."""
-        costs = {id(row): math.log10(max(1, row.blocks) * row.width) for row in self.rows}
+        """Score against what a prediction multiplies, on a logarithmic scale; where that is not known, against a stand-in."""
+        name, costs = (
+            "log10 of multiplications a prediction",
+            {id(row): math.log10(row.multiplications) for row in self.rows if row.multiplications},
+        )
+        if len(costs) < len(self.rows):
+            name = "log10 of blocks that run times width that is read"
+            costs = {id(row): math.log10(max(1, row.blocks) * row.width) for row in self.rows}
         x = Scale(*padded(costs.values()), 76, 580)
         y = _scale(self.rows)
         write = lambda t, ts: tick_text(t, ts, percent=metric.style == "percent")  # noqa: E731
         parts = [
             y_axis(y, 76, 580, metric.name, write),
-            x_axis(x, 250, 16, "log10 of blocks that run times width that is read", lambda t, ts: tick_text(t, ts)),
+            x_axis(x, 250, 16, name, lambda t, ts: tick_text(t, ts)),
         ]
         parts += [_mark(x(costs[id(row)]), y, row, self.chosen) for row in self.rows]
         return canvas("by-cost", 600, 304, f"{metric.name} against cost", "", *parts)
+
+
+def _count(n: int | None) -> str:
+    return MISSING if n is None else f"{n:,}"
 
 
 def _depth(layer: str) -> float:
