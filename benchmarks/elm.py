@@ -16,7 +16,6 @@ import time
 import numpy as np
 import torch
 import transformers
-from frostline.elm.batches import batches_of_epoch
 
 from frostline.elm.adapter import Adapter, AdapterConfig, moments
 from frostline.elm.decoding import Decoding
@@ -25,6 +24,7 @@ from frostline.elm.model import ElmModel, Placed, collate
 from frostline.elm.prompts import EncodedPrompt
 from frostline.elm.stages import AdaptOptions
 from frostline.elm.training import train
+from frostline.numerics.batches import batches_of_epoch
 
 
 class NoTokenizer:

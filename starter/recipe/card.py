@@ -1,6 +1,6 @@
 """Write the model card from what the other steps left in the run's folder.
 
-python -m recipe.card --run ../runs/starter --out src/frostline_starter/model/README.md
+python -m recipe.card --run ../runs/starter --out src/frostline_starter/model/README.md [--note "..."]
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from recipe.pairs import N_SOFT_TOKENS
 from recipe.train import Run
 
 SIGNS = "▁▂▃▄▅▆▇█"
@@ -28,8 +29,8 @@ writes are invented. Not for questions, chat, or any language but English.
 """
 
 
-def card(run: Path) -> str:
-    """Compose the card."""
+def card(run: Path, note: str = "") -> str:
+    """Compose the card; a note says what was otherwise than in the recipe."""
     scores, corpus, proof = (json.loads((run / f"{name}.json").read_text()) for name in ("scores", "corpus", "proof"))
     trained = Run.load(run / "final.pt")
     log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
@@ -38,8 +39,9 @@ def card(run: Path) -> str:
             HEAD,
             _model(trained, scores),
             _data(corpus, proof),
-            _training(trained, log),
+            _training(trained, log, note),
             _scores(scores),
+            _explained(scores["explained"]),
             _samples(scores),
         ]
     )
@@ -77,12 +79,21 @@ sides. {proof["leads_sharing_13_words"]} held-out leads share a run of 13 words 
 """
 
 
-def _training(trained: Run, log: list[dict[str, Any]]) -> str:
+def _training(trained: Run, log: list[dict[str, Any]], note: str) -> str:
     recipe = trained.recipe
     first, steps = trained.decay or (trained.step, 0)
-    windows = sum(n for _, n in recipe.mix)
-    tokens = windows * (first * recipe.window + steps * recipe.decay_window)
-    mix = ", ".join(f"{n} of {windows} {source}" for source, n in recipe.mix)
+    last = recipe.phases[-1]
+    plain = recipe.decay_window * steps * last.n_windows
+    paired = steps * last.pairs
+    for phase, end in zip(recipe.phases, [*(p.first for p in recipe.phases[1:]), first], strict=True):
+        n_steps = max(0, min(end, first) - phase.first)
+        plain += recipe.window * n_steps * phase.n_windows
+        paired += n_steps * phase.pairs
+    said = "; ".join(
+        f"from step {p.first:,} {', '.join(f'{n} {source}' for source, n in p.windows)}"
+        + (f" and at most {p.pairs:,} tokens of pairs" if p.pairs else "")
+        for p in recipe.phases
+    )
     losses = [line["loss"] for line in log]
     low, high = min(losses), max(losses)
     curve = "".join(
@@ -90,19 +101,43 @@ def _training(trained: Run, log: list[dict[str, Any]]) -> str:
     )
     shown = [*log[: -1 : max(1, len(log) // 12)], log[-1]]
     rows = "\n".join(
-        f"| {line['step']:,} | {line['loss']:.3f} | {'decay' if line['decay'] else 'constant'} |" for line in shown
+        f"| {line['step']:,} | {line['loss']:.3f} | {_loss(line.get('pairs'))} | {'decay' if line['decay'] else 'constant'} |"
+        for line in shown
     )
     return f"""## Training
 
-{tokens / 1e6:.1f} million tokens in {trained.step:,} steps: {first:,} at a constant rate with windows of {recipe.window} tokens, then {steps:,} in which the rate falls to zero, with windows of {recipe.decay_window}. A batch holds
-windows from {mix}. Muon ({recipe.muon_rate}) for the matrices of the blocks, AdamW ({recipe.adam_rate}) for the rest, weight decay {recipe.weight_decay}, gradient norm at most {recipe.clip:g}, seed {recipe.seed} for weights and order. CPU only.
+{plain / 1e6:.1f} million tokens of plain text and {paired / 1e6:.1f} million of pairs in {trained.step:,} steps: {first:,} at a constant rate with windows of {recipe.window} tokens, then {steps:,} in which the rate falls to zero, with windows of {recipe.decay_window}.
+Windows of a batch: {said}. A pair is a vector and the text behind it: an adapter makes {N_SOFT_TOKENS} soft tokens of the vector, the model
+writes the text. Muon ({recipe.muon_rate}) for the matrices of the blocks, AdamW ({recipe.adam_rate}; {recipe.adapter_rate} for the adapter) for the rest, weight decay {recipe.weight_decay}, gradient norm at most {recipe.clip:g}, seed {recipe.seed} for weights and order. CPU only. {note}
 
-Loss in nats a token over the mixed batches, `{curve}`:
+Loss of plain text in nats a token over the mixed batches, `{curve}`, and of the pairs' texts:
 
-| step | loss | rate |
-|---|---|---|
+| step | loss | pairs | rate |
+|---|---|---|---|
 {rows}
 """
+
+
+def _loss(loss: float | None) -> str:
+    return "" if loss is None else f"{loss:.3f}"
+
+
+def _explained(scores: dict[str, Any]) -> str:
+    listed = "\n".join(f"| {_cell(true)} | {_cell(text)} |" for true, text in scores["texts"][:10])
+    return f"""## The adapter
+
+`../adapter` makes soft tokens of the vectors of MiniLM (`frostline.TextEmbedder()`). From the vectors of {scores["n"]} held-out leads, and no table at all, the model wrote descriptions, greedily. Embedded again, a
+description finds its own vector among 100 in {scores["top1"]:.1%} of the cases (descriptions of other leads: {scores["top1_shuffled"]:.1%}), with a mean cosine of {scores["consistency"]:.2f}; {scores["copied"]:.1%} are training leads, word for word.
+
+| held-out lead | written from its vector |
+|---|---|
+{listed}
+"""
+
+
+def _cell(text: str) -> str:
+    shown = " ".join(text.split()).replace("|", "/")
+    return shown if len(shown) <= 240 else shown[:239] + "…"
 
 
 def _scores(scores: dict[str, Any]) -> str:
@@ -139,8 +174,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--note", default="", help="what was otherwise than in the recipe")
     args = parser.parse_args()
-    args.out.write_text(card(args.run), encoding="utf-8")
+    args.out.write_text(card(args.run, args.note), encoding="utf-8")
 
 
 if __name__ == "__main__":

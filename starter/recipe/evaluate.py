@@ -1,10 +1,12 @@
 """Score the starter on held-out leads, beside gzip and other small models, and look at its samples.
 
-    python -m recipe.evaluate --run ../runs/starter --model src/frostline_starter/model [--peers DIR ...]
+    P=src/frostline_starter
+    python -m recipe.evaluate --run ../runs/starter --model $P/model --adapter $P/adapter [--peers DIR ...]
 
 Bits per byte are those of all held-out leads (parts valid and test), each read alone from its begin mark to its end
 mark, over the bytes of the file that holds them one a line. gzip -9 gets that whole file. Samples are drawn from the
-begin mark alone with temperature 0.8 from the most probable 95 %, with the seeds 0, 1, 2, ...; none is picked.
+begin mark alone with temperature 0.8 from the most probable 95 %, with the seeds 0, 1, 2, ...; none is picked. The adapter describes held-out leads (part valid) that it knows by their vectors alone; the text,
+embedded, is to find its own vector among 100.
 """
 
 from __future__ import annotations
@@ -16,13 +18,24 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
+import frostline
+from frostline.elm.adapter import AdapterConfig
+from frostline.elm.decoding import Decoding
+from frostline.elm.llm import STARTER, load_llm
+from frostline.elm.model import ElmModel, Placed
+from frostline.elm.prompts import Prompt, PromptEncoder
+from frostline.elm.scores import EncoderReader, cosines, identification
+from frostline.elm.warm import MINILM, warm_adapter
+from recipe.pairs import N_SOFT_TOKENS, PROMPTS, SPACE, TARGET_TOKENS
 from recipe.peers import Peer, load_peer
 
 N_SAMPLES, N_SHOWN, SAMPLE_TOKENS = 200, 20, 160
+N_EXPLAINED = 300
 BATCH_TOKENS = 8192
 
 
@@ -105,7 +118,36 @@ def known_share(texts: Sequence[str], corpus: set[str]) -> float:
     return sum(word in corpus for word in words) / len(words)
 
 
-def evaluate(run: Path, folder: Path, peers: Sequence[Path]) -> dict[str, object]:
+def explained(run: Path, folder: Path, adapter: Path) -> dict[str, object]:
+    """Describe held-out leads from their vectors by the shipped adapter, with no training on any table."""
+    llm = load_llm(str(folder), device="cpu")
+    llm.name = STARTER
+    config = AdapterConfig(n_soft_tokens=N_SOFT_TOKENS)
+    trained, start = warm_adapter(llm, config, MINILM, adapter)
+    if trained is None:
+        raise SystemExit(start)
+    films = pq.read_table(run / "films.parquet").to_pylist()
+    held = [film["text"] for film in films if film["part"] == "valid"]
+    held = held[:: max(1, len(held) // N_EXPLAINED)][:N_EXPLAINED]  # they stand in the order of years
+    near = {film["text"] for film in films if film["part"] == "train"}
+    embedder = frostline.TextEmbedder(progress=False)
+    vectors = embedder.fit_transform(held)
+    prompt = PromptEncoder(llm.tokenizer, N_SOFT_TOKENS, chat=False).prompt(Prompt.parse(PROMPTS[1], [SPACE]))
+    written = ElmModel(llm, {SPACE: trained}).generate(
+        [Placed(prompt, (vector,)) for vector in vectors], Decoding(max_new_tokens=TARGET_TOKENS)
+    )
+    read = EncoderReader(embedder).read(written)
+    return {
+        "n": len(held),
+        "top1": identification(read, vectors),
+        "top1_shuffled": identification(np.roll(read, 1, axis=0), vectors),
+        "consistency": float(cosines(read, vectors).mean()),
+        "copied": float(np.mean([text in near for text in written])),
+        "texts": list(zip(held[:N_SHOWN], written[:N_SHOWN], strict=True)),
+    }
+
+
+def evaluate(run: Path, folder: Path, adapter: Path, peers: Sequence[Path]) -> dict[str, object]:
     """Collect every score of the card."""
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -135,6 +177,7 @@ def evaluate(run: Path, folder: Path, peers: Sequence[Path]) -> dict[str, object
         "copies_of_training_leads": sum(text in copies for text in samples),
         "n_samples": len(samples),
         "samples": samples[:N_SHOWN],
+        "explained": explained(run, folder, adapter),
     }
 
 
@@ -148,11 +191,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--adapter", type=Path, required=True)
     parser.add_argument("--peers", type=Path, nargs="*", default=[])
     args = parser.parse_args()
-    scores = evaluate(args.run, args.model, args.peers)
+    scores = evaluate(args.run, args.model, args.adapter, args.peers)
     (args.run / "scores.json").write_text(json.dumps(scores, indent=1, ensure_ascii=False) + "\n")
-    print(json.dumps({name: value for name, value in scores.items() if name != "samples"}, indent=1))
+    print(json.dumps(scores, indent=1, ensure_ascii=False))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,11 @@ The batch of a step, and so the whole run, is a function of the seed and the ste
 and resumed ends with the weights of one that was not. Workers are threads that each take pieces of the batch on one core
 and whose gradients are summed in the order of the pieces, so their number changes the speed, never the weights. The
 rate stays constant until a decay is asked for, so that training ends well whenever there is no more time
-(warmup-stable-decay). Matrices of the blocks train with Muon, embeddings and norms with AdamW.
+(warmup-stable-decay). Matrices of the blocks train with Muon, embeddings, norms and the adapter with AdamW.
+
+From a stated step on a part of every batch are pairs of a vector and a text (`recipe.pairs`): an adapter makes soft tokens of
+the vector, and the model writes the text behind them. So the adapter that ships with the starter and the model that it speaks
+to grow together, as in the second stage of an ELM, and plain text goes on beside it.
 """
 
 from __future__ import annotations
@@ -16,8 +20,10 @@ import argparse
 import json
 import os
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +31,37 @@ import torch
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from frostline.elm.adapter import Adapter, AdapterConfig
+from frostline.elm.model import Batch as Paired
 from recipe.muon import Muon
+from recipe.pairs import N_SOFT_TOKENS, Pairs, composed
 
 PIECE_TOKENS = 1536
 """What one worker takes at a time."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What a batch holds from a step on.
+
+    Attributes
+    ----------
+    first : int
+        The step.
+    windows : tuple of (source, n)
+        Windows of plain text.
+    pairs : int
+        Tokens of pairs at most, padding included.
+    """
+
+    first: int
+    windows: tuple[tuple[str, int], ...]
+    pairs: int = 0
+
+    @property
+    def n_windows(self) -> int:
+        """Windows of all sources."""
+        return sum(n for _, n in self.windows)
 
 
 @dataclass(frozen=True)
@@ -49,8 +82,17 @@ class Recipe:
     decay_window: int = 512  # texts beyond the first window's positions come last, when they cost least
     clip: float = 1.0
     seed: int = 0
-    # Windows of each source in a batch; leads are what the first stage of an explainer writes.
-    mix: tuple[tuple[str, int], ...] = (("leads", 9), ("books", 2), ("reviews", 1))
+    adapter_rate: float = 0.001
+    phases: tuple[Phase, ...] = (
+        Phase(0, (("leads", 9), ("books", 2), ("reviews", 1))),
+        Phase(775, (("leads", 6), ("books", 1), ("reviews", 1)), 2048),
+        Phase(1450, (("leads", 3), ("books", 1)), 3072),
+    )
+
+    @property
+    def pairs_from(self) -> int | None:
+        """The first step with pairs."""
+        return next((phase.first for phase in self.phases if phase.pairs), None)
 
 
 def model_of(recipe: Recipe) -> LlamaForCausalLM:
@@ -88,29 +130,61 @@ class Windows:
         return self.tokens[start : start + self.length].astype(np.int64)
 
 
-class Batches:
-    """The batch of each step."""
+@dataclass(frozen=True)
+class Batch:
+    """What a step learns from: windows of plain text, and pairs where there are some."""
 
-    def __init__(self, folder: Path, recipe: Recipe, length: int) -> None:
-        self.mix = recipe.mix
+    windows: Tensor
+    pairs: Sequence[Paired] = ()
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens that pass the model, padding of pairs included."""
+        return self.windows.numel() + sum(batch.ids.numel() for batch in self.pairs)
+
+
+class Batches:
+    """The batch of each step; a source's windows follow one another through all phases."""
+
+    def __init__(self, folder: Path, recipe: Recipe, length: int, pairs: Pairs | None = None) -> None:
+        self.phases, self.pairs = recipe.phases, pairs
+        sources = sorted({source for phase in recipe.phases for source, _ in phase.windows})
         self.windows = {
             source: Windows(np.load(folder / f"{source}.npy", mmap_mode="r"), length, (recipe.seed, i))
-            for i, (source, _) in enumerate(recipe.mix)
+            for i, source in enumerate(sources)
         }
 
-    def __getitem__(self, step: int) -> Tensor:
-        rows = [self.windows[source][step * n + i] for source, n in self.mix for i in range(n)]
-        return torch.from_numpy(np.stack(rows))
+    def __getitem__(self, step: int) -> Batch:
+        drawn: dict[str, int] = {}
+        for number, phase in enumerate(self.phases):
+            last = number + 1 == len(self.phases) or step < self.phases[number + 1].first
+            steps = (step if last else self.phases[number + 1].first) - phase.first
+            for source, n in phase.windows:
+                drawn[source] = drawn.get(source, 0) + steps * n
+            if last:
+                break
+        rows = [self.windows[source][drawn[source] + i] for source, n in phase.windows for i in range(n)]
+        if phase.pairs and self.pairs is None:
+            raise SystemExit("pairs.npz is not there: run python -m recipe.pairs first")
+        pairs = self.pairs.at(step - phase.first, phase.pairs, number) if phase.pairs and self.pairs is not None else ()
+        return Batch(torch.from_numpy(np.stack(rows)), pairs)
 
 
-def optimizers_of(model: LlamaForCausalLM, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of the blocks, AdamW for the rest."""
+def optimizers_of(model: LlamaForCausalLM, adapter: Adapter | None, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the blocks, AdamW for the rest, each with its full rate as `peak`."""
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     rest = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
-    return [
+    groups = [{"params": rest, "lr": recipe.adam_rate}]
+    if adapter is not None:
+        groups.append({"params": list(adapter.parameters()), "lr": recipe.adapter_rate})
+    found = [
         Muon(matrices, lr=recipe.muon_rate, weight_decay=recipe.weight_decay),
-        torch.optim.AdamW(rest, lr=recipe.adam_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
+        torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
     ]
+    for optimizer in found:
+        for group in optimizer.param_groups:
+            group["peak"] = group["lr"]
+    return found
 
 
 def rate_at(step: int, recipe: Recipe, decay: tuple[int, int] | None) -> float:
@@ -122,11 +196,12 @@ def rate_at(step: int, recipe: Recipe, decay: tuple[int, int] | None) -> float:
 
 @dataclass
 class Run:
-    """A model in training, its optimizers and how far it is."""
+    """A model in training, its adapter once there is one, its optimizers and how far it is."""
 
     recipe: Recipe
     model: LlamaForCausalLM
     optimizers: list[torch.optim.Optimizer]
+    adapter: Adapter | None = None
     step: int = 0
     seconds: float = 0.0
     decay: tuple[int, int] | None = None
@@ -135,12 +210,13 @@ class Run:
     def start(cls, recipe: Recipe) -> Run:
         """Begin with random weights."""
         model = model_of(recipe)
-        return cls(recipe, model, optimizers_of(model, recipe))
+        return cls(recipe, model, optimizers_of(model, None, recipe))
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, whole or not at all."""
         state = {
             "recipe": asdict(self.recipe), "model": self.model.state_dict(),
+            "adapter": None if self.adapter is None else self.adapter.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "step": self.step, "seconds": self.seconds, "decay": self.decay,
         }  # fmt: skip
@@ -151,39 +227,69 @@ class Run:
     def load(cls, path: Path) -> Run:
         """Go on from a checkpoint."""
         state = torch.load(path, weights_only=True)
-        run = cls.start(Recipe(**{**state["recipe"], "mix": tuple(map(tuple, state["recipe"]["mix"]))}))
+        phases = tuple(
+            Phase(own["first"], tuple(map(tuple, own["windows"])), own["pairs"]) for own in state["recipe"]["phases"]
+        )
+        run = cls.start(Recipe(**{**state["recipe"], "phases": phases}))
         run.model.load_state_dict(state["model"])
+        if state.get("adapter") is not None:
+            run.adapter = adapter_of(run.recipe, *(state["adapter"][name] for name in ("mean", "scale", "norm")))
+            run.adapter.load_state_dict(state["adapter"])
+            run.optimizers = optimizers_of(run.model, run.adapter, run.recipe)
         for optimizer, saved in zip(run.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         run.step, run.seconds, run.decay = state["step"], state["seconds"], state["decay"]
         return run
 
-    def advance(self, batch: Tensor, workers: ThreadPoolExecutor) -> float:
-        """Take one step; return the loss in nats a token."""
-        pieces = batch.split(max(1, PIECE_TOKENS // batch.shape[1]))
-        parameters = list(self.model.parameters())
+    def add_adapter(self, pairs: Pairs) -> None:
+        """Begin an adapter; the model's own optimizers go on as they are."""
+        norm = self.model.get_input_embeddings().weight.detach().norm(dim=1).median()
+        self.adapter = adapter_of(self.recipe, *map(torch.from_numpy, pairs.moments), norm)
+        states = [optimizer.state for optimizer in self.optimizers]
+        self.optimizers = optimizers_of(self.model, self.adapter, self.recipe)
+        for optimizer, state in zip(self.optimizers, states, strict=True):
+            optimizer.state.update(state)
 
-        def of_piece(piece: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-            loss = loss_of(self.model, piece) * (len(piece) / len(batch))
-            return loss.detach(), torch.autograd.grad(loss, parameters)
+    def advance(self, batch: Batch, workers: ThreadPoolExecutor) -> tuple[float, float | None]:
+        """Take one step; return the loss in nats a token of plain text, and of the pairs' texts where there are any."""
+        pieces = batch.windows.split(max(1, PIECE_TOKENS // batch.windows.shape[1]))
+        work: list[Callable[[], Tensor]] = [partial(nats_of, self.model, piece) for piece in pieces]
+        if batch.pairs and self.adapter is not None:
+            elm = composed(self.model, self.adapter)
+            work += [partial(elm.loss, pairs) for pairs in batch.pairs]
+        n_plain, n_paired = batch.windows[:, 1:].numel(), sum(int((p.labels >= 0).sum()) for p in batch.pairs)
+        parameters = [p for optimizer in self.optimizers for group in optimizer.param_groups for p in group["params"]]
 
-        results = list(workers.map(of_piece, pieces))
+        def of_piece(nats: Callable[[], Tensor]) -> tuple[float, tuple[Tensor | None, ...]]:
+            loss = nats()
+            return float(loss.detach()), torch.autograd.grad(loss / (n_plain + n_paired), parameters, allow_unused=True)
+
+        results = list(workers.map(of_piece, work))
         for parameter, *gradients in zip(parameters, *(gradients for _, gradients in results), strict=True):
-            parameter.grad = torch.stack(gradients).sum(0)
+            found = [gradient for gradient in gradients if gradient is not None]
+            parameter.grad = torch.stack(found).sum(0) if found else None
         torch.nn.utils.clip_grad_norm_(parameters, self.recipe.clip)
         factor = rate_at(self.step, self.recipe, self.decay)
-        for optimizer, rate in zip(self.optimizers, (self.recipe.muon_rate, self.recipe.adam_rate), strict=True):
+        for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = rate * factor
+                group["lr"] = group["peak"] * factor
             optimizer.step()
         self.step += 1
-        return float(sum(loss for loss, _ in results))
+        losses = [loss for loss, _ in results]
+        paired = sum(losses[len(pieces) :]) / n_paired if n_paired else None
+        return sum(losses[: len(pieces)]) / n_plain, paired
 
 
-def loss_of(model: LlamaForCausalLM, tokens: Tensor) -> Tensor:
-    """Mean cross-entropy of each token after the first."""
+def nats_of(model: LlamaForCausalLM, tokens: Tensor) -> Tensor:
+    """Sum of the cross-entropies of each token after the first."""
     logits = model(tokens, use_cache=False).logits[:, :-1]
-    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
+    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), reduction="sum")
+
+
+def adapter_of(recipe: Recipe, mean: Tensor, scale: Tensor, norm: Tensor) -> Adapter:
+    """Build the adapter in the shape that `frostline adapt` takes by default."""
+    config = AdapterConfig(n_soft_tokens=N_SOFT_TOKENS)
+    return Adapter(config, mean.numpy(), scale.numpy(), width=recipe.width, norm=float(norm), seed=recipe.seed)
 
 
 def train(run: Run, batches: Batches, folder: Path, minutes: float, every: int, workers: ThreadPoolExecutor) -> None:
@@ -191,24 +297,30 @@ def train(run: Run, batches: Batches, folder: Path, minutes: float, every: int, 
     name = "final.pt" if run.decay else "stable.pt"
     last = None if run.decay is None else run.decay[0] + run.decay[1]
     began = since = time.monotonic()
-    losses: list[float] = []
-    before = run.seconds
+    losses: list[tuple[float, float | None]] = []
+    before, n_tokens = run.seconds, 0
     while run.step != last:
-        losses.append(run.advance(batches[run.step], workers))
+        batch = batches[run.step]
+        if batch.pairs and run.adapter is None and batches.pairs is not None:
+            run.add_adapter(batches.pairs)
+        losses.append(run.advance(batch, workers))
+        n_tokens += batch.n_tokens
         run.seconds = before + time.monotonic() - began
         over = time.monotonic() - began > 60 * minutes
         if run.step % every == 0 or over or run.step == last:
+            plain = sum(loss for loss, _ in losses) / len(losses)
+            paired = [loss for _, loss in losses if loss is not None]
             line = {
                 "step": run.step,
-                "loss": round(sum(losses) / len(losses), 4),
+                "loss": round(plain, 4),
+                "pairs": round(sum(paired) / len(paired), 4) if paired else None,
                 "seconds": round(run.seconds),
                 "decay": run.decay,
             }
             with (folder / "log.jsonl").open("a") as log:
                 log.write(json.dumps(line) + "\n")
-            tokens = len(losses) * batches[0].numel()
-            print(line, f"{tokens / (time.monotonic() - since):.0f} tokens/s", flush=True)
-            losses, since = [], time.monotonic()
+            print(line, f"{n_tokens / (time.monotonic() - since):.0f} tokens/s", flush=True)
+            losses, since, n_tokens = [], time.monotonic(), 0
             run.save(folder / name)
         if over:
             break
@@ -233,7 +345,9 @@ def main() -> None:
         run = Run.load(stable) if stable.exists() else Run.start(Recipe())
     with ThreadPoolExecutor(args.workers, initializer=lambda: torch.set_num_threads(1)) as workers:
         length = run.recipe.decay_window if run.decay else run.recipe.window
-        train(run, Batches(args.run / "tokens", run.recipe, length), args.run, args.minutes, args.every, workers)
+        pairs = Pairs.read(args.run, run.recipe.seed)
+        batches = Batches(args.run / "tokens", run.recipe, length, pairs)
+        train(run, batches, args.run, args.minutes, args.every, workers)
 
 
 if __name__ == "__main__":

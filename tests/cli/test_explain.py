@@ -125,6 +125,27 @@ def test_many_go_to_a_file_and_an_interrupted_job_goes_on(capsys, adapted, place
     assert [row["id"] for row in rows] == [f"r{i}" for i in range(80)]
 
 
+def test_some_rows_of_a_file(capsys, adapted, place, tmp_path):
+    write_vectors(tmp_path / "new.parquet", ["n1", "n2", "n3"], np.eye(3, 5, dtype=np.float32))
+    code, result = explained(capsys, adapted, "--vectors", tmp_path / "new.parquet", "--id", "n3,n1")
+    assert [one["id"] for one in result["explanations"]] == ["n3", "n1"]
+    code, captured = run(capsys, "explain", adapted, "--vectors", tmp_path / "new.parquet", "--id", "r1")
+    assert code == 2
+    assert "has no vector of 'r1'; it has 3, such as 'n1'" in captured.err
+
+
+def test_a_part_about_other_rows_is_refused(capsys, adapted, tmp_path, monkeypatch):
+    def die(self, *args, **how):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ELM, "explain_many", die)
+        assert run(capsys, "explain", adapted, "--id", "r1", "--out", tmp_path / "e.jsonl")[0] == 130
+    code, captured = run(capsys, "explain", adapted, "--id", "r2", "--out", tmp_path / "e.jsonl")
+    assert code == 2
+    assert "about other rows" in captured.err
+
+
 def test_parquet(capsys, adapted, tmp_path):
     assert explained(capsys, adapted, "--id", "r1,r2", "--out", tmp_path / "e.parquet")[0] == 0
     table = pq.read_table(tmp_path / "e.parquet")
@@ -159,7 +180,7 @@ def test_dry_run_trains_nothing_and_counts_what_a_teacher_would_be_asked(capsys,
     ("args", "said"),
     [
         ((), "Nothing is given to explain"),
-        (("--id", "r1", "--vectors", "x"), "--id and --vectors is given"),
+        (("--id", "r1", "--blend", "r1", "r2"), "--id and --blend is given"),
         (("--from", "r1"), "--from and --along belong together"),
         (("--id", "r1", "--task", "a", "--ask", "b {vector}"), "Both a task and a question"),
         (("--id", "r1", "--out", "x.txt"), "Allowed endings: .jsonl, .parquet"),

@@ -110,7 +110,7 @@ def test_no_cache_gives_the_same_greedy_answer(kind):
         ids.append(int(model.lm(inputs_embeds=embedded).logits[0, -1].argmax()))
         if ids[-1] == model.llm.tokenizer.eos_token_id:
             break
-    written = model.generate([item], Decoding(max_new_tokens=8))[0]
+    written = model.generate([item], Decoding(max_new_tokens=8, no_repeat_ngram=0))[0]
     assert written == model.llm.tokenizer.decode(ids, skip_special_tokens=True).strip()
 
 
@@ -129,3 +129,10 @@ def test_a_prompt_longer_than_the_window():
     with pytest.raises(UserError, match="153 tokens and its answer up to 8; 'llama' reads at most 160"):
         model.generate([item], Decoding(max_new_tokens=8))
     check_window(item.prompt, 7, model.llm)
+
+
+def test_no_run_of_tokens_is_written_twice():
+    model = tiny_elm()
+    free, ruled = (model.generate(questions(model, 3), Decoding(max_new_tokens=24, no_repeat_ngram=n)) for n in (0, 1))
+    assert any(len(set(text)) < len(text) for text in free)  # random weights fall into loops
+    assert all(len(set(text)) == len(text) for text in ruled)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from frostline.elm.evaluation import attribute_scores
 from frostline.elm.moves import interpolate, traverse
 from frostline.elm.probes import Probe
 from frostline.elm.space import SpaceState, rounded
@@ -66,3 +67,15 @@ def test_interpolation_and_traversal():
     ):
         with pytest.raises(UserError, match=said):
             call()
+
+
+def test_named_values_that_are_right_and_texts_that_name_none():
+    probe = Probe("kind", ["a", "b"], np.array([[2.0, 0, 0, 0], [-2.0, 0, 0, 0]]), {"a": ["a"], "b": ["b"]})
+    probe.scores = {"majority": 0.25}
+    vectors = np.array([[1, 0, 0], [1, 0, 0], [-1, 0, 0], [5, 5, 5]], np.float32)
+    space = SpaceState("v", np.zeros(3), np.ones(3), list("wxyz"), vectors, 4, probes=[probe])
+    said = {"kind": [("a",), ("b",), ("a", "b"), ()]}
+    found = attribute_scores(space, vectors, ["an a", "an a and a b", "nothing", "b"], said)
+    assert found == {
+        "kind": {"text": pytest.approx((1 + 0.5 + 0) / 3), "probe": pytest.approx(2 / 3), "majority": 0.25, "n": 3.0}
+    }

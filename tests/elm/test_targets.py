@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from frostline.elm.facts import Names
 from frostline.elm.records import generalized, read_records
 from frostline.elm.targets import build_examples
-from frostline.elm.tasks import load_pack
+from frostline.elm.tasks import Task, load_pack
 from frostline.errors import UserError
 
 TABLE = pa.table(
@@ -52,6 +54,16 @@ def test_examples_say_which_tasks_were_skipped_and_which_rows_were_empty():
     assert sum(found.empty.values()) > 0
     summaries = {e.ids[0]: e.text for e in found.items if e.task.name == "summary"}
     assert summaries.get("1", "A man flies.") == "A man flies."
+
+
+@pytest.mark.parametrize(("lengths", "kept"), [((30, 25, 3), {"0", "1"}), ((30, 3, 2), {"0", "1", "2"})])
+def test_short_targets_are_left_out_where_most_are_long(lengths, kept):
+    table = pa.table({"id": ["0", "1", "2"], "text": [" ".join(["word"] * n) for n in lengths]})
+    task = Task("tell", "Tell {vector}.", "column", "text", "-", min_words=20)
+    pack = replace(load_pack("generic"), tasks=[task])
+    found = build_examples(read_records(table, "id", pack), ["0", "1", "2"], VECTORS[:3], seed=0)
+    assert {e.ids[0] for e in found.items} == kept
+    assert found.empty.get("tell", 0) == 3 - len(kept)
 
 
 def test_the_nearest_partner_is_the_nearest_vector():

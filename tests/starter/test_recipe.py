@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,9 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
-from recipe import corpus, evaluate, export, peers, prove, tokenizer
+import frostline
+from frostline.elm.adapter import AdapterConfig
+from frostline.elm.llm import load_llm
+from frostline.elm.prompts import Prompt, PromptEncoder
+from frostline.elm.warm import MINILM, warm_adapter
+from recipe import corpus, evaluate, export, pairs, peers, prove, tokenizer
 from recipe.muon import Muon, orthogonalized
-from recipe.train import Batches, Recipe, Run, Windows, rate_at, train
+from recipe.pairs import Pairs
+from recipe.train import Batches, Phase, Recipe, Run, Windows, rate_at, train
 
 TINY = Recipe(
     width=32,
@@ -29,7 +36,7 @@ TINY = Recipe(
     warmup=2,
     window=16,
     decay_window=32,
-    mix=(("leads", 3), ("books", 2)),
+    phases=(Phase(0, (("leads", 3), ("books", 2))),),
 )
 
 
@@ -154,7 +161,86 @@ def weights(run):
 def steps(run, folder, n, workers=1):
     batches = Batches(folder / "tokens", run.recipe, run.recipe.window)
     with ThreadPoolExecutor(workers) as pool:
-        return [run.advance(batches[run.step], pool) for _ in range(n)]
+        return [run.advance(batches[run.step], pool)[0] for _ in range(n)]
+
+
+@pytest.fixture
+def paired(folder, words):
+    """A run's folder with 40 pairs: what is written is told by the sign of the vector's first number."""
+    words.save_pretrained(folder / "tokenizer")
+    rng = np.random.default_rng(1)
+    vectors = rng.normal(size=(40, 5))
+    targets = [[10 + int(vector[0] > 0)] * 3 + [1] for vector in vectors]
+    np.savez(
+        folder / "pairs.npz", vectors=vectors.astype(np.float16), prompts=np.arange(40, dtype=np.int8) % 6,
+        starts=4 * np.arange(41), targets=np.concatenate(targets).astype(np.uint16),
+    )  # fmt: skip
+    return folder
+
+
+WORDY = replace(TINY, vocab=1200, phases=(*TINY.phases, Phase(3, (("leads", 2), ("books", 1)), 100)))
+
+
+def resumed(folder, stops, minutes=60):
+    """Train 30 steps with pairs from the third on, in several attempts."""
+    (folder / "stable.pt").unlink(missing_ok=True)
+    (folder / "final.pt").unlink(missing_ok=True)
+    run = Run.start(WORDY)
+    run.decay = (0, 30)
+    for _ in range(stops):
+        with ThreadPoolExecutor(2) as pool:
+            train(run, batches_of(folder), folder, 0, 10, pool)  # no time: one step, a checkpoint, over
+        run = Run.load(folder / "final.pt")
+    with ThreadPoolExecutor(1) as pool:
+        train(run, batches_of(folder), folder, minutes, 10, pool)
+    return run
+
+
+def batches_of(folder):
+    return Batches(folder / "tokens", WORDY, WORDY.window, Pairs.read(folder, WORDY.seed))
+
+
+def test_pairs_join_at_their_step_and_a_stopped_run_ends_in_the_same_weights(paired) -> None:
+    whole, parted = resumed(paired, 0), resumed(paired, 5)
+    assert torch.equal(weights(whole), weights(parted))
+    adapters = [torch.cat([p.flatten() for p in run.adapter.parameters()]) for run in (whole, parted)]
+    assert torch.equal(*adapters)
+    lines = [json.loads(line) for line in (paired / "log.jsonl").read_text().splitlines()]
+    assert [line["pairs"] is None for line in lines[3:6]] == [True, True, True]  # the second run's first steps
+    assert lines[0]["pairs"] > lines[2]["pairs"] + 0.5  # of the first: it learns the pairs
+
+
+def test_plain_windows_go_on_where_they_were_when_pairs_join(paired) -> None:
+    batches, plain = batches_of(paired), Batches(paired / "tokens", TINY, WORDY.window)
+    assert torch.equal(batches[2].windows, plain[2].windows)
+    assert torch.equal(batches[3].windows[:2], plain[3].windows[:2])
+    assert torch.equal(batches[4].windows[0], plain[3].windows[2])  # two leads a step from here on, none left out
+    assert batches[3].n_tokens == batches[3].windows.numel() + sum(b.ids.numel() for b in batches[3].pairs)
+
+
+def test_an_epoch_of_pairs_has_each_once(paired) -> None:
+    found = Pairs.read(paired, 0)
+    n_batches = len(pairs.batches_of_epoch([item.length for item in found.items], 100, 0, 0))
+    seen = [vector for i in range(n_batches) for vector in found._batch(i, 100, 0).places[pairs.SPACE][2].numpy()]
+    assert len({vector.tobytes() for vector in seen}) == len(seen) == 40
+    assert torch.equal(found.at(1, 200)[0].ids, found._batch(2, 100, 0).ids)
+    assert not np.array_equal(found._epoch(0, 100, 0)[0], found._epoch(0, 100, 1)[0])  # each phase deals anew
+
+
+@pytest.mark.slow
+def test_pairs_are_texts_of_the_corpus_behind_their_vectors(made, words, monkeypatch) -> None:
+    words.save_pretrained(made / "tokenizer")
+    monkeypatch.setattr(pairs, "N_PAIRS", {"leads": 20, "books": 4, "reviews": 1})
+    n = pairs.build(made)
+    found = Pairs.read(made, 0)
+    assert n == len(found.items) > 20
+    encoder = PromptEncoder(words, pairs.N_SOFT_TOKENS, chat=False)
+    known = {encoder.prompt(Prompt.parse(prompt, [pairs.SPACE])).ids for prompt in pairs.PROMPTS}
+    assert {item.prompt.ids for item in found.items} <= known
+    trained = [row["text"] for row in rows(made, "corpus") if row["source"] == "leads"]
+    own = frostline.TextEmbedder(store=None, progress=False).fit_transform(trained)
+    lead = next(i for i in found.items if "drama" in words.decode(i.target))
+    assert np.abs(own - lead.vectors[0]).max(axis=1).min() < 1e-3
 
 
 def test_windows_of_an_epoch_cover_the_tokens_once_and_epochs_differ() -> None:
@@ -272,11 +358,23 @@ def test_an_exported_folder_gives_the_weights_back_in_bfloat16(folder, words) ->
     run = Run.start(TINY)
     run.save(folder / "final.pt")
     words.save_pretrained(folder / "tokenizer")
-    size = export.export(folder, "final.pt", folder / "model")
+    size = export.export(folder, "final.pt", folder)
     loaded = AutoModelForCausalLM.from_pretrained(folder / "model", dtype=torch.bfloat16)
     assert loaded.lm_head.weight is loaded.model.embed_tokens.weight
     assert torch.equal(weights(run).bfloat16(), torch.cat([p.detach().flatten() for p in loaded.parameters()]))
     assert size < 2 * weights(run).numel() + 4096
+    assert not (folder / "adapter").exists()
+
+
+def test_the_exported_adapter_is_a_warm_start_for_the_exported_model(paired) -> None:
+    run = resumed(paired, 0)
+    export.export(paired, "final.pt", paired)
+    llm = load_llm(str(paired / "model"), device="cpu")
+    llm.name = "starter"
+    adapter, start = warm_adapter(llm, AdapterConfig(), MINILM, paired / "adapter")
+    assert start.startswith("warm")
+    vectors = torch.randn(3, 5)
+    torch.testing.assert_close(adapter(vectors), run.adapter(vectors))
 
 
 def test_llama2c_files_give_the_logits_of_the_model_that_was_written(tmp_path) -> None:

@@ -30,7 +30,9 @@ def adapt(
     max_steps: Annotated[int | None, typer.Option("--max-steps", metavar="N", help="At most, in each stage.")] = None,
     batch_tokens: Annotated[int, typer.Option("--batch-tokens", metavar="N")] = 4096,
     accumulate: Annotated[int, typer.Option("--accumulate", metavar="N", help="Batches a step.")] = 1,
-    lr: Annotated[float, typer.Option("--lr", metavar="R", help="Of the adapter.")] = 1e-3,
+    lr: Annotated[
+        float | None, typer.Option("--lr", metavar="R", help="Of the adapter. [default: 1e-3; 2e-4 after a warm start]")
+    ] = None,
     max_target_tokens: Annotated[
         int, typer.Option("--max-target-tokens", metavar="N", help="Longer targets are cut.")
     ] = 128,
@@ -106,7 +108,9 @@ def adapt(
 
 def explain(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="Folder of an adapt.")],
-    id: Annotated[list[str] | None, typer.Option("--id", metavar="X", help="A row it knows; repeat, or a,b.")] = None,
+    id: Annotated[
+        list[str] | None, typer.Option("--id", metavar="X", help="A row it knows, or of F; repeat, or a,b.")
+    ] = None,
     vectors: Annotated[str | None, typer.Option("--vectors", metavar="F", help="File of vectors.")] = None,
     blend: Annotated[
         tuple[str, str] | None, typer.Option("--blend", metavar="A B", help="The point between two rows.")

@@ -53,7 +53,8 @@ def elm_card(explainer: Explainer, pack: Pack, report: Mapping[str, Any]) -> str
         lines += [f"| {_WORDS[key]} | {value:.3f} |" for key, value in scores.items() if key in _WORDS]
         for attribute, own in report["probes"].get(name, {}).items():
             if own:
-                lines.append(f"| {attribute} by a linear probe (majority {own['majority']:.3f}) | {own['probe']:.3f} |")
+                beside = f"a linear probe {own['probe']:.3f}, the majority {own['majority']:.3f}"
+                lines.append(f"| {attribute} that the text names is right ({beside}) | {own['text']:.3f} |")
     if report["skipped"]:
         lines += ["", "## Tasks that were not learnt", ""]
         lines += [f"- {task}: {why}" for task, why in report["skipped"].items()]

@@ -28,14 +28,14 @@ class Decoding:
         None = greedy: always the most probable token.
     top_p : float, default=0.95
         Draws come from the fewest tokens that together have this probability.
-    no_repeat_ngram : int, default=0
-        Never write so many tokens in a row twice; 0 = no such rule.
+    no_repeat_ngram : int, default=6
+        Never write so many tokens in a row twice in an answer; 0 = no such rule. Small language models fall into loops without it.
     """
 
     max_new_tokens: int = 96
     temperature: float | None = None
     top_p: float = 0.95
-    no_repeat_ngram: int = 0
+    no_repeat_ngram: int = 6
 
     def checked(self) -> Decoding:
         """Return these settings where they can be used.

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from frostline.elm.decoding import Decoding
 from frostline.elm.explaining import Explainer
 from frostline.elm.facts import Names
-from frostline.elm.prompts import Prompt
 from frostline.elm.scores import cosines, identification, spearman_of_rankings
 from frostline.elm.space import SpaceState
 from frostline.keys import plain_text
@@ -22,28 +20,29 @@ __all__ = ["attribute_scores", "evaluate_space"]
 def evaluate_space(
     explainer: Explainer,
     space: SpaceState,
-    prompt: Prompt,
     ids: Sequence[str],
+    written: Sequence[str],
     texts: Mapping[str, str],
     names: Names,
     *,
-    decoding: Decoding,
+    targets: Collection[str],
     seed: int,
 ) -> dict[str, float]:
-    """Describe held-out rows and score what was written.
+    """Score what was written about held-out rows.
 
     Parameters
     ----------
     explainer : Explainer
     space : SpaceState
-    prompt : Prompt
-        Over one vector.
-    ids : sequence of str
+    ids : sequence of n str
         Held out.
+    written : sequence of n str
+        Greedy descriptions from their vectors.
     texts : mapping of str to str
-        The rows' own texts.
+        The rows' own texts, names and all.
     names : Names
-    decoding : Decoding
+    targets : collection of str
+        What was learnt to write, plain.
     seed : int
 
     Returns
@@ -54,9 +53,9 @@ def evaluate_space(
         (Spearman of the catalog's two rankings), and ``top1`` of 100 beside that of the true text and of the neighbor's.
     """
     vectors = np.stack([space.vector(name) for name in ids])
-    written = explainer.write(prompt, [(vector,) for vector in vectors], decoding)
     own = [texts.get(name, "") for name in ids]
     training = {plain_text(explainer.texts[name]) for name in space.ids[: space.n_train] if name in explainer.texts}
+    training |= set(targets)
     found = {
         "invented": _mean([bool(names.invented(text, [true])) for text, true in zip(written, own, strict=True)]),
         "copied": _mean([plain_text(text) in training for text in written]),
@@ -86,7 +85,9 @@ def evaluate_space(
 def attribute_scores(
     space: SpaceState, vectors: NDArray[Any], written: Sequence[str], said: Mapping[str, Sequence[tuple[str, ...]]]
 ) -> dict[str, dict[str, float]]:
-    """How often the first value of an attribute that a text names is the row's, beside the probe and the majority.
+    """Which share of the values of an attribute that a text names are the row's, beside the probe and the majority.
+
+    A text that names none counts as wrong.
 
     Parameters
     ----------
@@ -104,9 +105,10 @@ def attribute_scores(
         true = [said[probe.attribute][i] for i in rows]
         named = [probe.named(written[i]) for i in rows]
         found[probe.attribute] = {
-            "text": _mean([bool(n) and any(v in t for v in n) for n, t in zip(named, true, strict=True)]),
+            "text": _mean([_mean([v in t for v in n]) for n, t in zip(named, true, strict=True)]),
             "probe": _mean([probe.values[b] in t for b, t in zip(best, true, strict=True)]),
             "majority": probe.scores.get("majority", float("nan")),
+            "n": float(len(rows)),
         }
     return found
 

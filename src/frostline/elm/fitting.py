@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from frostline.contracts import canonical_json
 from frostline.elm.adapter import Adapter, AdapterConfig, moments
 from frostline.elm.checkpoint import Checkpoint
 from frostline.elm.decoding import Decoding
-from frostline.elm.evaluation import evaluate_space
+from frostline.elm.evaluation import attribute_scores, evaluate_space
 from frostline.elm.explaining import Explainer
 from frostline.elm.llm import Llm
 from frostline.elm.model import ElmModel, Placed, check_window
@@ -25,13 +25,14 @@ from frostline.elm.prompts import PromptEncoder
 from frostline.elm.reconstructor import Reconstructor
 from frostline.elm.scores import EncoderReader, Reader, cosines
 from frostline.elm.space import SpaceState, rounded
-from frostline.elm.stages import AdaptOptions
+from frostline.elm.stages import COLD_RATE, WARM_RATE, AdaptOptions
 from frostline.elm.targets import Example
 from frostline.elm.tasks import Task
 from frostline.elm.training import TrainingLog, train
 from frostline.elm.warm import space_name, warm_adapter, warm_folder
 from frostline.embedder import TextEmbedder
 from frostline.errors import UserError
+from frostline.keys import plain_text
 
 __all__ = ["FitReport", "Fitted", "fit_model", "primary_task"]
 
@@ -59,7 +60,8 @@ class FitReport:
     scores : dict of space to dict
         On held-out ids.
     probes : dict of space to dict of attribute to dict
-        Held-out accuracy beside the majority's.
+        On the same ids: how often the values that a text names are the row's (``text``), a linear probe's accuracy (``probe``)
+        and the majority's (``majority``).
     log : TrainingLog
     skipped, empty : dict
         Tasks that were not asked and why; rows that lacked a field, by task.
@@ -135,18 +137,20 @@ def fit_model(
     """
     began = time.perf_counter()
     prompts = PromptEncoder(llm.tokenizer, config.n_soft_tokens, chat=llm.chat)
-    texts = {name: main_text(data.records, name) for own in data.spaces.values() for name in own.ids}
-    readers = {name: _reader(data, name, encoder, texts, store) for name in data.spaces}
-    adapters, starts = {}, []
+    targets = {name: main_text(data.records, name) for own in data.spaces.values() for name in own.ids}
+    readers = {name: _reader(data, name, encoder, targets, store) for name in data.spaces}
+    adapters, starts = {}, {}
     for name in data.spaces:
-        adapters[name], start = _adapter(llm, data, name, config, space_name(readers[name]), cold, seed)
-        starts.append(start if len(data.spaces) == 1 else f"{name}: {start}")
+        adapters[name], starts[name] = _adapter(llm, data, name, config, space_name(readers[name]), cold, seed)
+    if options.lr is None:
+        is_warm = all(start.startswith("warm") for start in starts.values())
+        options = replace(options, lr=WARM_RATE if is_warm else COLD_RATE)
     model = ElmModel(llm, adapters)
     items, n_cut = _placed(data, prompts, options, llm, part=0)
     held, _ = _placed(data, prompts, options, llm, part=1)
     spaces = {name: _state(data, name, adapters[name], readers[name]) for name in data.spaces}
     trained = set().union(*(data.parts[name][0] for name in spaces))
-    explainer = Explainer(model, prompts, spaces, {k: v for k, v in texts.items() if k in trained}, seed)
+    explainer = Explainer(model, prompts, spaces, {k: v for k, v in data.texts.items() if k in trained}, seed)
     judge = _judge(explainer, data, options) if options.select == "consistency" else None
     kept = None if checkpoint is None else Checkpoint(checkpoint, _fingerprint(llm, items, held, config, options, seed))
     log = train(model, items, held, options, seed=seed, judge=judge, checkpoint=kept, progress=progress)
@@ -155,12 +159,12 @@ def fit_model(
         n_val=sum(len(ids) for _, ids in data.parts.values()),
         n_examples=len(items) + len(held),
         n_truncated=n_cut,
-        start="; ".join(starts),
+        start="; ".join(f"{name}: {start}" if len(starts) > 1 else start for name, start in starts.items()),
         log=log,
         loss=log.best.loss,
         counts=data.counts,
     )
-    _score(report, explainer, data, texts, options)
+    _score(report, explainer, data, {plain_text(targets[key]) for key in trained}, options)
     report.seconds = time.perf_counter() - began
     return Fitted(explainer, report)
 
@@ -250,17 +254,21 @@ def _judge(explainer: Explainer, data: Prepared, options: AdaptOptions) -> Calla
     return judge
 
 
-def _score(
-    report: FitReport, explainer: Explainer, data: Prepared, texts: dict[str, str], options: AdaptOptions
-) -> None:
+def _score(report: FitReport, explainer: Explainer, data: Prepared, targets: set[str], options: AdaptOptions) -> None:
+    decoding = Decoding(max_new_tokens=options.max_target_tokens)
     for name, space in explainer.spaces.items():
         prompt = primary_task(data.records.pack.tasks, name).parsed(list(data.spaces))
         ids = data.parts[name][1][:N_JUDGED]
-        decoding = Decoding(max_new_tokens=options.max_target_tokens)
+        vectors = np.stack([space.vector(key) for key in ids])
+        written = explainer.write(prompt, [(vector,) for vector in vectors], decoding)
         report.scores[name] = evaluate_space(
-            explainer, space, prompt, ids, texts, data.names, decoding=decoding, seed=explainer.seed
+            explainer, space, ids, written, data.texts, data.names, targets=targets, seed=explainer.seed
         )
-        report.probes[name] = {probe.attribute: probe.scores for probe in space.probes}
+        said = {
+            probe.attribute: [data.records.attribute_values(probe.attribute, key) for key in ids]
+            for probe in space.probes
+        }
+        report.probes[name] = attribute_scores(space, vectors, written, said)
         for side in data.examples[name]:
             report.skipped |= side.skipped
             for task, n in side.empty.items():

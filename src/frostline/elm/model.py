@@ -212,7 +212,11 @@ class ElmModel(nn.Module):
         for item in items:
             check_window(item.prompt, decoding.max_new_tokens, self.llm)
         batch = collate(items, left=True, pad=self.pad, device=self.lm.device)
-        draws = [] if seeds is None or decoding.temperature is None else [OwnDraws(decoding, seeds)]
+        rules: list[transformers.LogitsProcessor] = []
+        if decoding.no_repeat_ngram:  # among written tokens; the prompt is given as embeddings
+            rules.append(transformers.NoRepeatNGramLogitsProcessor(decoding.no_repeat_ngram))
+        if seeds is not None and decoding.temperature is not None:
+            rules.append(OwnDraws(decoding, seeds))
         out = self.lm.generate(
             inputs_embeds=self.embed(batch),
             attention_mask=batch.mask,
@@ -222,9 +226,8 @@ class ElmModel(nn.Module):
                 use_cache=True,
                 pad_token_id=self.pad,
                 eos_token_id=sorted({int(self.llm.tokenizer.eos_token_id), *self.llm.ends}),
-                **({"no_repeat_ngram_size": decoding.no_repeat_ngram} if decoding.no_repeat_ngram else {}),
             ),
-            logits_processor=transformers.LogitsProcessorList(draws),
+            logits_processor=transformers.LogitsProcessorList(rules),
         )
         return [row.tolist() for row in out]
 

@@ -41,6 +41,8 @@ class Prepared:
         By space.
     counts : dict of str to int
         Ids without a row and rows without a vector.
+    texts : dict of str to str
+        Each row's text as the table has it: what targets are made of, and what controls show.
     """
 
     records: Records
@@ -49,6 +51,7 @@ class Prepared:
     parts: dict[str, Parts] = field(default_factory=dict)
     examples: dict[str, tuple[Examples, Examples]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
 
 
 def as_spaces(vectors: Any) -> dict[str, VectorTable]:
@@ -123,10 +126,11 @@ def prepare_data(
     for name, own in matched.items():
         training[name] = _split(raw, own, held_out, seed)
     train_ids = [key for part, _ in training.values() for key in part]
-    names = Names.learn([main_text(raw, key) for key in dict.fromkeys(train_ids)], pack.noun)
+    texts = {key: main_text(raw, key) for key in dict.fromkeys(known)}
+    names = Names.learn([texts[key] for key in dict.fromkeys(train_ids)], pack.noun)
     counts["rows_without_vector"] = len(set(raw.rows) - set(known))
     records = raw if keep_names else generalized(raw, names)
-    found = Prepared(records, names, matched, training, {}, counts)
+    found = Prepared(records, names, matched, training, {}, counts, texts)
     for name, own in matched.items():
         found.examples[name] = _examples(records, own, training[name], name, len(spaces) == 1, seed, teacher)
     return found

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from frostline.errors import UserError, nearest
 
-__all__ = ["STAGES", "AdaptOptions", "Stage"]
+__all__ = ["COLD_RATE", "STAGES", "WARM_RATE", "AdaptOptions", "Stage"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,10 @@ STAGES: dict[str, tuple[Stage, ...]] = {
 """By the name that ``stages=`` takes. The paper's training is ``"1+2"``; the others are for comparison, but for ``"1"``."""
 
 
+COLD_RATE, WARM_RATE = 1e-3, 2e-4
+"""Learning rates of an adapter from random weights, and of one that speaks to its language model already."""
+
+
 @dataclass(frozen=True)
 class AdaptOptions:
     """How an explainer is trained.
@@ -65,8 +69,8 @@ class AdaptOptions:
         Padded size of a batch.
     accumulate : int, default=1
         Batches a step.
-    lr : float, default=1e-3
-        Of the adapter.
+    lr : float or None, default=None
+        Of the adapter; None = 1e-3, or 2e-4 where training goes on from a warm adapter.
     lr_llm : float, default=2e-4
         Of the language model; with ``tune="full"`` a fourth of it.
     weight_decay : float, default=0.01
@@ -97,7 +101,7 @@ class AdaptOptions:
     max_steps: int | None = None
     batch_tokens: int = 4096
     accumulate: int = 1
-    lr: float = 1e-3
+    lr: float | None = None
     lr_llm: float = 2e-4
     weight_decay: float = 0.01
     warmup: int = 50
@@ -151,5 +155,6 @@ class AdaptOptions:
     def rates(self, stage: Stage) -> dict[str, float]:
         """Learning rates of ``adapter`` and ``llm`` in a stage, of what is trained there."""
         llm = self.lr_llm / (4 if self.tune == "full" else 1)
-        rates = {"adapter": llm if stage.adapter_as_llm else self.lr} if stage.adapter else {}
+        own = COLD_RATE if self.lr is None else self.lr
+        rates = {"adapter": llm if stage.adapter_as_llm else own} if stage.adapter else {}
         return rates | ({"llm": llm} if stage.llm else {})

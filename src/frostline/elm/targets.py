@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -22,6 +23,10 @@ Teacher = Callable[[Sequence[str]], Sequence[str]]
 """Instructions in, answers out; an empty answer is none."""
 
 
+Asked = tuple[Task, tuple[str, ...], str]
+"""A task, its ids, and the target or what a teacher is told."""
+
+
 @dataclass(frozen=True)
 class Example:
     """One question and its answer."""
@@ -39,7 +44,7 @@ class Examples:
     ----------
     items : list of Example
     empty : dict of str to int
-        For each task, ids whose row lacks a field that the target needs.
+        For each task, ids whose row lacks a field that the target needs, or whose target is too short.
     skipped : dict of str to str
         Tasks that were not asked at all, and why.
     """
@@ -71,7 +76,7 @@ def build_examples(
     found = Examples()
     tasks = _possible(records, found, teacher is not None)
     near = nearest(vectors, vectors, min(N_NEAR, len(ids) - 1), "cosine", skip_self=True)[0] if len(ids) > 1 else None
-    asked: list[tuple[Task, tuple[str, ...], str]] = []
+    asked: list[Asked] = []
     for i, name in enumerate(ids):
         rng = np.random.default_rng([seed, _number(name)])
         rows = _row(records, ids, near, i)
@@ -85,8 +90,24 @@ def build_examples(
                 asked.append((task, own, text))
             else:
                 found.empty[task.name] = found.empty.get(task.name, 0) + 1
-    found.items = _answered(asked, teacher)
+    found.items = _answered(_long_enough(asked, found), teacher)
     return found
+
+
+def _long_enough(asked: Sequence[Asked], found: Examples) -> list[Asked]:
+    """Leave out targets with fewer words than their task wants, unless most of them have fewer."""
+    short: dict[str, int] = {}
+    for task, _, text in asked:
+        short[task.name] = short.get(task.name, 0) + _is_short(task, text)
+    n_asked = Counter(task.name for task, _, _ in asked)
+    strict = {name for name, n in short.items() if 0 < 2 * n < n_asked[name]}
+    for name in strict:
+        found.empty[name] = found.empty.get(name, 0) + short[name]
+    return [(task, ids, text) for task, ids, text in asked if task.name not in strict or not _is_short(task, text)]
+
+
+def _is_short(task: Task, text: str) -> bool:
+    return task.source != "teacher" and len(text.split()) < task.min_words
 
 
 def _possible(records: Records, found: Examples, taught: bool) -> list[Task]:
@@ -125,7 +146,7 @@ def _row(records: Records, ids: Sequence[str], near: NDArray[np.intp] | None, i:
     return replace(records.rows[ids[i]], near=others)
 
 
-def _answered(asked: Sequence[tuple[Task, tuple[str, ...], str]], teacher: Teacher | None) -> list[Example]:
+def _answered(asked: Sequence[Asked], teacher: Teacher | None) -> list[Example]:
     taught = [i for i, (task, _, _) in enumerate(asked) if task.source == "teacher"]
     answers: Mapping[int, str] = {}
     if taught and teacher is not None:

@@ -48,6 +48,9 @@ class Task:
         How often it is drawn beside others.
     space : str, default=""
         Of its vectors; empty = the only one.
+    min_words : int, default=0
+        Shorter targets are left out, as long as they are less than half: beside short targets the likeliest answer is a short
+        one, which says little of the vector.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Task:
     pairs: str = ""
     weight: float = 1.0
     space: str = ""
+    min_words: int = 0
 
     @property
     def template(self) -> Template:
@@ -194,7 +198,7 @@ def pack_from_json(said: Any, where: str = "the pack") -> Pack:
 
 
 def _task(value: Any, where: str) -> Task:
-    fields = {"name", "prompt", "note", "pairs", "weight", "space", "source", "target", *_SOURCES}
+    fields = {"name", "prompt", "note", "pairs", "weight", "space", "min_words", "source", "target", *_SOURCES}
     _check_keys(value, fields, {"name", "prompt", "note"}, where)
     where = f"{where}: task {value['name']}"
     value = dict(value)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from frostline.elm import ELM, AdaptOptions, Decoding, Explanation, TeacherModel, load_pack
 from frostline.elm.prepare import as_spaces, as_table, prepare_data
-from frostline.errors import UserError
+from frostline.errors import UserError, nearest
 from frostline.tables import check_output, prediction_writer, read_vectors
 
 __all__ = ["AdaptJob", "Selection", "adapt_table", "explain_table", "forecast_adapt"]
@@ -158,14 +161,14 @@ def _teacher(job: AdaptJob, out: Path, progress: Any) -> TeacherModel | None:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which vectors are explained; one of these.
+    """Which vectors are explained: one of ids, vectors, blend, and start with along; ids and vectors go together.
 
     Parameters
     ----------
     ids : sequence of str
-        Rows that the explainer knows.
+        Rows that the explainer knows, or with `vectors` rows of that file.
     vectors : str or None, default=None
-        A file.
+        A file; without `ids` all of it.
     blend : (str, str) or None, default=None
         Two ids.
     weight : float, default=0.5
@@ -190,8 +193,8 @@ class Selection:
         ------
         UserError
         """
-        ways = {"--id": bool(self.ids), "--vectors": self.vectors is not None, "--blend": self.blend is not None,
-                "--from": self.start is not None}  # fmt: skip
+        ways = {"--id": bool(self.ids) and self.vectors is None, "--vectors": self.vectors is not None,
+                "--blend": self.blend is not None, "--from": self.start is not None}  # fmt: skip
         given = [name for name, yes in ways.items() if yes]
         if len(given) != 1:
             raise UserError(
@@ -246,10 +249,12 @@ def explain_table(
     prompt = elm.prompt_of(task, ask)
     names, rows = _rows(elm, selection)
     if out is None:
-        return elm.explain_many(prompt, [[row] for row in rows], **how)
+        found = elm.explain_many(prompt, [[row] for row in rows], **how)
+        return [replace(one, id=name) for name, one in zip(names, found, strict=True)]
     path = Path(out).expanduser()
     part = path.with_name(f"{path.name}.part.jsonl")
-    setting = {"artifact": elm.digest, "prompt": [prompt.pieces, prompt.spaces], "how": [n_candidates, max_new_tokens]}
+    setting = {"artifact": elm.digest, "prompt": [prompt.pieces, prompt.spaces], "how": [n_candidates, max_new_tokens],
+               "rows": _digest(names, rows)}  # fmt: skip
     done = _already(part, setting)
     with part.open("a", encoding="utf-8") as file:
         if not done:
@@ -267,7 +272,14 @@ def _rows(elm: ELM, selection: Selection) -> tuple[list[str], list[Any]]:
     """Names and vectors or ids of what is asked for."""
     if selection.vectors is not None:
         table = read_vectors(selection.vectors)
-        return table.ids, list(table.vectors)
+        place = {name: i for i, name in enumerate(table.ids)}
+        names = list(selection.ids) or table.ids
+        if missing := [name for name in names if name not in place]:
+            raise UserError(
+                f"{selection.vectors} has no vector of {missing[0]!r}; it has {len(place)}, such as {table.ids[0]!r}.",
+                hint=nearest(missing[0], place) or None,
+            )
+        return names, [table.vectors[place[name]] for name in names]
     if selection.blend is not None:
         a, b = selection.blend
         return [f"{a} + {b}"], [elm.between(a, b, selection.weight)]
@@ -279,6 +291,14 @@ def _rows(elm: ELM, selection: Selection) -> tuple[list[str], list[Any]]:
     return list(selection.ids), list(selection.ids)
 
 
+def _digest(names: Sequence[str], rows: Sequence[Any]) -> str:
+    """Of what is asked about, so that an interrupted job goes on with its own rows only."""
+    digest = hashlib.blake2b(json.dumps(list(names)).encode(), digest_size=16)
+    for row in rows:
+        digest.update(row.encode() if isinstance(row, str) else np.ascontiguousarray(row).tobytes())
+    return digest.hexdigest()
+
+
 def _already(part: Path, setting: dict[str, Any]) -> list[str]:
     """Whole lines that an interrupted job has left; what is cut off goes."""
     if not part.is_file():
@@ -287,7 +307,8 @@ def _already(part: Path, setting: dict[str, Any]) -> list[str]:
     whole = lines[:-1]
     if not whole or json.loads(whole[0]) != json.loads(json.dumps(setting)):
         raise UserError(
-            f"{part} holds answers of another explainer or question.", hint="delete it, or give another --out"
+            f"{part} holds answers of another explainer or question, or about other rows.",
+            hint="delete it, or give another --out",
         )
     kept = 1 + (len(whole) - 1) // CHUNK * CHUNK  # whole chunks only, so that batches are those of an undisturbed run
     part.write_text("".join(line + "\n" for line in whole[:kept]), encoding="utf-8")
