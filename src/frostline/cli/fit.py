@@ -14,7 +14,9 @@ __all__ = ["fit"]
 
 def fit(
     train: Annotated[str, typer.Argument(metavar="TRAIN", help="CSV, JSONL or Parquet.")],
-    target: Annotated[str, typer.Option("--target", metavar="C", help="Column to predict.")],
+    target: Annotated[
+        list[str], typer.Option("--target", metavar="C", help="Column to predict; of numbers also several.")
+    ],
     out: Annotated[str | None, typer.Option("--out", metavar="DIR", help="Folder of the artifact.")] = None,
     test: Annotated[str | None, typer.Option("--test", metavar="F", help="File of test rows, used as given.")] = None,
     test_size: Annotated[float, typer.Option("--test-size", metavar="S", help="Share of rows held out.")] = 0.2,

@@ -80,7 +80,7 @@ class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : strings, frame, or rows of shape (n_samples, n_columns)
-        y : array of shape (n_samples,)
+        y : array of shape (n_samples,); of a regressor also (n_samples, n_targets)
         groups : array of shape (n_samples,), optional
             Rows of one group are never split between training and validation when the head chooses its strength.
             Rows with the same text never are, with or without groups.
@@ -157,7 +157,7 @@ class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
             class_weight=getattr(self, "class_weight_", None),
         )
         self.n_train_ = len(y)
-        self.target_: str | None = None  # the column's name, where a job on a table knows it
+        self.target_: str | list[str] | None = None  # the column's name, where a job on a table knows it
         self._keep(fitted, embedder, extractor)
         self._judge_held_out(fitted, y, targets)
         read = None if self.embedding_ is None else self.embedding_.candidate
