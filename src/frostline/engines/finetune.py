@@ -235,7 +235,6 @@ def _check_options(options: FitOptions, rows: FitRows, embedder: TextEmbedder, f
         raise UserError(f"compare_minutes must be a number of minutes above 0, got {options.compare_minutes!r}.")
     reasons = {
         "compares classes and numbers, but these rows have sets of labels": rows.task == "multilabel",
-        "compares one target, but several are named": rows.y.ndim > 1,
         "decides for the most probable class, so it does not go with class weights, costs, thresholds or a precision": (
             options.class_weight is not None or options.decision is not None
         ),
