@@ -36,6 +36,9 @@ def test_the_study_fills_every_table_and_goes_on_where_it_stopped(options, fast_
     arms = {row[0] for row in tables["Kendall tau, mean over functions"].rows}
     assert {"columns + boosting", "random projection + ridge", f"random:{options.backbones[0]} + kernel"} <= arms
     assert {"Pooling", "Number formats", "Width of a network with random weights"} <= set(tables)
+    (second,) = [part.text for part in report.sections if part.title.startswith("Table 2")]
+    assert "multiplied at " in second
+    assert "divided at " in second
     page = (tmp_path / "study.html").read_text()
     ElementTree.fromstring(page.removeprefix("<!DOCTYPE html>\n"))
     assert page.count("<svg") >= 10

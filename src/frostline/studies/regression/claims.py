@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 
 from frostline.reports.study import Estimate, StudySection, StudyTable
@@ -20,7 +20,10 @@ _ROBUST = 0.05
 
 _VERDICTS = ("reproduces", "does not reproduce", "not resolved", "not measured")
 
+_ANSWERS = {"reproduces": "yes", "does not reproduce": "no"}
+
 Claim = tuple[str, str, Estimate | None, str]
+"""What is said, by which verdict, the figure, and what the figure is."""
 
 
 def verdict(estimate: Estimate | None, threshold: float = 0.0) -> str:
@@ -46,131 +49,120 @@ def verdict(estimate: Estimate | None, threshold: float = 0.0) -> str:
 
 
 def claims_section(view: View) -> StudySection:
-    """The table of claims."""
-    rows = [[claim, word, estimate, figure] for claim, figure, estimate, word in _claims(view)]
-    columns = ["what the paper says", "verdict", "found", "figure that decides it"]
+    """The paper's statements, and questions of our own."""
+    rows = [list(claim) for claim in _claims(view)]
     note = (
-        "A claim reproduces where the 95 % interval lies on its side, does not where it lies on the other, and is not resolved "
-        "between. Intervals are over problems, so they hold for problems of this kind and this backbone, not for the paper's."
+        "A statement reproduces where the 95 % interval lies on its side, does not where it lies on the other, and is not "
+        "resolved between. Intervals are over problems: they hold for such problems and this backbone, not for the paper's."
     )
+    tables = [
+        StudyTable("Statements", ["what the paper says", "verdict", "found", "figure that decides it"], rows, note)
+    ]
+    ours = [[asked, _ANSWERS.get(word, word), *rest] for asked, word, *rest in _questions(view)]
+    if ours:
+        tables.append(StudyTable("Questions of our own", ["", "answer", "found", "figure that decides it"], ours))
     words = [row[1] for row in rows]
     counted = ", ".join(f"{words.count(word)} {word}" for word in _VERDICTS if word in words)
     title = f"What reproduces with {view.plan.options.backbones[0]}"
-    text = f"Of {len(rows)} statements: {counted}."
-    return StudySection(title, text, [StudyTable("Statements", columns, rows, note)])
+    return StudySection(title, f"Of {len(rows)} statements: {counted}.", tables)
+
+
+def _claim(said: str, estimate: Estimate | None, figure: str, threshold: float = 0.0) -> Claim:
+    return said, verdict(estimate, threshold), estimate, figure
 
 
 def _claims(view: View) -> Iterator[Claim]:
     if view.function_places:
         yield from _robustness(view)
-        yield from _smoothness(view)
+        yield from _untrained(view, view.function_places[-1], reads=True)
+        yield from _heads(view, view.function_places[0])
+        for place in view.function_places:
+            r = z_correlation(view, place, 0, "mlp")
+            within = (
+                "" if r is None else f"; {'within' if BAND[0] <= r.value <= BAND[1] else 'outside'} the paper's band"
+            )
+            yield _claim("smoother vectors gain more", r, f"Pearson's r, MLP, {place_name(place)}{within}")
     for place in view.ablated_places[:1]:
         yield from _changes(view, place)
     for place in view.table_places:
         won = share(view.gain(place, (view.plan.main("tables")[0], "mlp"), (RAW, "mlp")))
-        lost = None if won is None else _turned(won)
-        yield "columns win on most real tasks", "percent of tables that they win, MLP", lost, verdict(lost, 0.5)
+        lost = None if won is None else _mirrored(won, 1.0)
+        yield _claim("columns win on most real tasks", lost, "percent of tables that they win, MLP", 0.5)
 
 
-def _turned(won: Estimate) -> Estimate:
-    lower, upper = (None if end is None else 1 - end for end in (won.upper, won.lower))
-    return replace(won, value=1 - won.value, lower=lower, upper=upper)
+def _questions(view: View) -> Iterator[Claim]:
+    """What the paper does not ask."""
+    if view.function_places:
+        yield from _untrained(view, view.function_places[-1], reads=False)
+    for place in view.ablated_places[:1]:
+        head, widths = view.plan.options.ablation_heads[0], view.plan.varied(place[0]).get("width")
+        if widths:
+            gain = mean_over(view.gain(place, (reference(view, place, "width"), head), (widths[0], head)), signed=True)
+            figure = f"random weights, full width minus {widths[0].name.rpartition(' ')[2]}, {TITLES[head]}, {place_name(place)}"
+            yield _claim("are wider random networks better?", gain, figure)
+
+
+def _mirrored(estimate: Estimate, total: float) -> Estimate:
+    """What is left to `total`."""
+    lower, upper = (None if end is None else total - end for end in (estimate.upper, estimate.lower))
+    return replace(estimate, value=total - estimate.value, lower=lower, upper=upper)
 
 
 def _robustness(view: View) -> Iterator[Claim]:
     main, low, high = view.plan.main("functions")[0], view.function_places[0], view.function_places[-1]
-    span = f"from DOF {low[1]} to {high[1]}"
     if low != high:
-        drops = {
-            one.name: minus(view.results.scores(low, one, "mlp"), view.results.scores(high, one, "mlp"))
-            for one in (RAW, main)
-        }
-        loss = mean_over(drops[main.name])
-        flat = None if loss is None else verdict(_negative(loss), -_ROBUST)
-        yield (
-            "embeddings stay flat as parameters are added",
-            f"tau that vectors + MLP lose {span}",
-            loss,
-            flat or "not measured",
+        span = f"from DOF {low[1]} to {high[1]}"
+        columns, vectors = (
+            minus(view.results.scores(low, one, "mlp"), view.results.scores(high, one, "mlp")) for one in (RAW, main)
         )
-        less = mean_over(minus(drops[RAW.name], drops[main.name]), signed=True)
-        yield (
-            "columns lose more than embeddings",
-            f"loss of columns minus loss of vectors, MLP, {span}",
-            less,
-            verdict(less),
-        )
+        loss, less = mean_over(vectors), mean_over(minus(columns, vectors), signed=True)
+        flat = verdict(None if loss is None else _mirrored(loss, 0.0), -_ROBUST)
+        yield "embeddings stay flat as parameters are added", flat, loss, f"tau that vectors + MLP lose {span}"
+        yield _claim("columns lose more than embeddings", less, f"loss of columns minus loss of vectors, MLP, {span}")
     for head in ("mlp", "boosting"):
         gain = mean_over(view.gain(high, (main, "mlp"), (RAW, head)), signed=True)
-        what = f"tau of vectors + MLP minus columns + {TITLES[head]}, DOF {high[1]}"
-        yield (
-            f"with many parameters embeddings beat columns + {TITLES[head]} on many functions",
-            what,
-            gain,
-            verdict(gain),
-        )
-    yield from _controls(view, high)
-    for one, better, worse in ((RAW, "boosting", "mlp"), (main, "mlp", "boosting")):
-        gain = mean_over(view.gain(low, (one, better), (one, worse)), signed=True)
-        claim = (
-            f"on {'columns' if one == RAW else 'embeddings'} {TITLES[better]} is at least as good as {TITLES[worse]}"
-        )
-        yield claim, f"difference in tau, DOF {low[1]}", gain, verdict(gain)
+        figure = f"tau of vectors + MLP minus columns + {TITLES[head]}, DOF {high[1]}"
+        yield _claim(f"with many parameters embeddings beat columns + {TITLES[head]}", gain, figure)
 
 
-def _negative(estimate: Estimate) -> Estimate:
-    lower, upper = (None if end is None else -end for end in (estimate.upper, estimate.lower))
-    return replace(estimate, value=-estimate.value, lower=lower, upper=upper)
-
-
-def _controls(view: View, place: Place) -> Iterator[Claim]:
+def _untrained(view: View, place: Place, *, reads: bool) -> Iterator[Claim]:
+    """Beside random weights and token embeddings (the paper's), or beside projections (ours)."""
     main, head = view.plan.main("functions")[0], view.plan.options.control_heads[0]
-    for one in view.plan.controls("functions"):
+    for one in (control for control in view.plan.controls("functions") if control.reads == reads):
         gain = mean_over(view.gain(place, (main, head), (one, head)), signed=True)
-        what = f"tau minus that of {one.name}, {TITLES[head]}, DOF {place[1]}"
-        ours = "" if one.reads else " (our control)"
-        yield f"pretrained weights beat {one.name.split(':')[0]}{ours}", what, gain, verdict(gain)
+        said = f"pretrained weights beat {one.name}" if reads else f"do pretrained weights beat {one.name}?"
+        yield _claim(said, gain, f"difference in tau, {TITLES[head]}, DOF {place[1]}")
 
 
-def _smoothness(view: View) -> Iterator[Claim]:
-    for place in view.function_places:
-        r = z_correlation(view, place, 0, "mlp")
-        within = "" if r is None else f"; {'within' if BAND[0] <= r.value <= BAND[1] else 'outside'} the paper's band"
-        figure = f"Pearson's r, MLP, {place_name(place)}{within}"
-        yield "smoother vectors gain more", figure, r, verdict(r)
+def _heads(view: View, place: Place) -> Iterator[Claim]:
+    main, where = view.plan.main("functions")[0], f"difference in tau, {place_name(place)}"
+    gain = mean_over(view.gain(place, (RAW, "boosting"), (RAW, "mlp")), signed=True)
+    yield _claim("on columns boosting is at least as good as the MLP", gain, where)
+    gain = mean_over(view.gain(place, (main, "mlp"), (main, "boosting")), signed=True)
+    yield _claim("on embeddings the MLP is better than boosting", gain, where)
 
 
 def _changes(view: View, place: Place) -> Iterator[Claim]:
     main, head = view.plan.main(place[0])[0], view.plan.options.ablation_heads[0]
-    varied: Mapping[str, list[object]] = view.plan.varied(place[0])  # type: ignore[assignment]
-    where = f"{TITLES[head]}, {place_name(place)}"
-    for pooling in ("max", "last_token"):
-        if varied.get("pooling"):
-            gain = mean_over(view.gain(place, (main, head), (replace(main, pooling=pooling), head)), signed=True)
-            yield f"mean pooling beats {pooling}", f"difference in tau, {where}", gain, verdict(gain)
+    varied, where = view.plan.varied(place[0]), f"{TITLES[head]}, {place_name(place)}"
+    for one in varied.get("pooling", []):
+        if one.pooling in ("max", "last_token"):
+            gain = mean_over(view.gain(place, (main, head), (one, head)), signed=True)
+            yield _claim(f"mean pooling beats {one.pooling}", gain, f"difference in tau, {where}")
     change = mean_over(view.gain(place, (replace(main, names=False), head), (main, head)), signed=True)
-    yield "names of columns matter little", f"change of tau without them, {where}", change, _little(change)
-    own = view.plan.varied(place[0])
-    by_size = view.plan.by_size(place[0])
+    yield "names of columns matter little", _little(change), change, f"change of tau without them, {where}"
+    by_size, layers = view.plan.by_size(place[0]), varied.get("layer", [])
     if len(by_size) > 1:
         gain = mean_over(view.gain(place, (by_size[-1], head), (by_size[0], head)), signed=True)
-        yield "larger models are better", f"{by_size[-1].name} minus {by_size[0].name}, {where}", gain, verdict(gain)
-    elif len(own.get("layer", [])) > 1:
-        gain = mean_over(view.gain(place, (main, head), (own["layer"][1], head)), signed=True)
-        figure = f"whole backbone minus its first blocks, up to {own['layer'][1].layer}, {where}"
-        yield "larger models are better", figure, gain, verdict(gain)
-    if own.get("width"):
-        usual = reference(view, place, "width")
-        gain = mean_over(view.gain(place, (usual, head), (own["width"][0], head)), signed=True)
-        figure = f"random weights, full width minus {own['width'][0].name.rpartition(' ')[2]}, {where}"
-        yield "wider random networks are better (our control)", figure, gain, verdict(gain)
+        yield _claim("larger models are better", gain, f"{by_size[-1].name} minus {by_size[0].name}, {where}")
+    elif len(layers) > 1:
+        gain = mean_over(view.gain(place, (main, head), (layers[1], head)), signed=True)
+        figure = f"whole backbone minus its first blocks, up to {layers[1].layer}, {where}"
+        yield _claim("larger models are better", gain, figure)
     few, every = (size_gain(view, place, head, part) for part in (view.plan.options.shares[0], 1.0))
     closer = mean_over({name: abs(few[name]) - abs(every[name]) for name in few if name in every}, signed=True)
-    yield (
-        "few training rows widen the gap to the columns",
-        f"gap with few rows minus gap with all, {where}",
-        closer,
-        verdict(closer),
+    yield _claim(
+        "few training rows widen the gap to the columns", closer, f"gap with few rows minus gap with all, {where}"
     )
 
 

@@ -149,7 +149,17 @@ def table_2(view: View) -> StudySection | None:
     theirs: list[list[Any]] = [[name, *(own[dof] for dof in dofs)] for name, own in TABLE_2.items()]
     note = "At second hand; MLP on both sides, 23 functions."
     tables.append(StudyTable("The paper's", ["model", *(f"DOF {dof}" for dof in dofs)], theirs, note))
-    return StudySection("Table 2: does smoothness foretell the gain?", tables=tables)
+    return StudySection("Table 2: does smoothness foretell the gain?", _in_band(view, places), tables)
+
+
+def _in_band(view: View, places: Sequence[Place]) -> str:
+    """Which of the two scalings gives the paper's correlations, where."""
+    found = []
+    for scaling, called in (("multiply", "multiplied"), ("divide", "divided")):
+        r = {place_name(place): z_correlation(view, place, 0, "mlp", scaling) for place in places}
+        within = [name for name, one in r.items() if one is not None and BAND[0] <= one.value <= BAND[1]]
+        found.append(f"{called} at {', '.join(within) or 'none'}")
+    return f"With the first backbone and the MLP, r lies in the paper's band, factors {'; '.join(found)}."
 
 
 def z_correlation(view: View, place: Place, i: int, head: str, scaling: str = "multiply") -> Estimate | None:
