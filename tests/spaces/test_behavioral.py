@@ -40,6 +40,11 @@ def test_users_like_the_items_of_their_taste(space) -> None:
     assert ((odd > even + 0.3) == (np.arange(N_USERS) % 2 == 1)).all()
 
 
+def test_users_and_items_are_equally_long(space) -> None:
+    users, items = (np.sqrt(np.square(side).sum(axis=1).mean()) for side in (space.users, space.items))
+    assert users == pytest.approx(items, rel=1e-5)
+
+
 def test_scores_beat_popularity_with_an_interval(space) -> None:
     scores = space.scores
     assert scores["recall"] > scores["popularity"]["recall"]

@@ -33,7 +33,7 @@ class BehavioralSpace:
     item_ids, user_ids : arrays of shape (n_items,) and (n_users,)
         Ascending.
     items, users : float32 arrays of shape (n_items, dim) and (n_users, dim)
-        A user's preference for an item is the dot product.
+        A user's preference for an item is the dot product. Users and items are equally long (root mean square).
     scores : dict
         Held-out ranking quality, of the factorization and of popularity; see :func:`behavioral_space`.
     cold_items, cold_users : lists
@@ -150,7 +150,20 @@ class _Solver:
             )  # fmt: skip
             weights = sparse.csr_matrix((1 + pairs.weights / pairs.weights.mean(), pairs.ends), shape=pairs.shape)
             model.fit(weights.astype(np.float32), show_progress=False)
-        return np.asarray(model.user_factors), np.asarray(model.item_factors)
+        return _balanced(np.asarray(model.user_factors), np.asarray(model.item_factors))
+
+
+def _balanced(users: FloatArray, items: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Move length from one side to the other until both have the same; their dot products stay.
+
+    The loss leaves that open, and the solver leaves users many times as long as items: then a user lies far from every item,
+    and nothing that was learnt of items can be said of users.
+    """
+    lengths = [float(np.sqrt(np.square(side, dtype=np.float64).sum(axis=1).mean())) for side in (users, items)]
+    if min(lengths) == 0:
+        return users, items
+    share = np.float32(np.sqrt(lengths[1] / lengths[0]))
+    return users * share, items / share
 
 
 def _held_out_scores(pairs: Pairs, solver: _Solver, test_size: float, k: int, *, rated: bool) -> dict[str, Any]:
