@@ -40,6 +40,7 @@ FILMS := examples/data/films
 STEPS := 120
 
 demo-explain: install ## teach the starter LM to describe films by their vectors; films it never saw, a blend, a viewer
+	@mkdir -p runs/films
 	$(BIN)/frostline space semantic $(FILMS)/films.csv --id movieId --text lead --out runs/films/vectors.parquet
 	$(BIN)/frostline adapt runs/films/vectors.parquet $(FILMS)/films.csv --id movieId --tasks films --split split --max-steps $(STEPS) --out runs/films/explainer
 	$(BIN)/frostline space behavioral $(FILMS)/ratings.csv --user userId --item movieId --rating rating --out runs/films/items.parquet --out-users runs/films/users.parquet

@@ -22,7 +22,16 @@ from frostline.contracts import FloatArray
 from frostline.decisions import Decision, best_f1, by_label
 from frostline.errors import UserError
 
-__all__ = ["LabelRule", "are_sets", "check_label_decision", "label_sets", "make_label_rule", "read_sets", "truth_table"]
+__all__ = [
+    "LabelRule",
+    "are_sets",
+    "as_objects",
+    "check_label_decision",
+    "label_sets",
+    "make_label_rule",
+    "read_sets",
+    "truth_table",
+]
 
 FEW_ROWS = 10
 """Labels with fewer rows than this share one threshold, that of highest F1 over all decisions."""
@@ -47,6 +56,13 @@ class LabelRule:
     def __call__(self, proba: FloatArray) -> NDArray[np.bool_]:
         """Which labels are given, shape (n, n_labels)."""
         return np.asarray(proba >= self.thresholds)
+
+
+def as_objects(values: Sequence[Any]) -> NDArray[Any]:
+    """An object array of one dimension, whatever the values are."""
+    found = np.empty(len(values), dtype=object)
+    found[:] = values
+    return found
 
 
 def are_sets(y: Any) -> bool:
@@ -88,8 +104,7 @@ def read_sets(y: Iterable[Any], n_rows: int) -> NDArray[Any]:
         raise UserError(
             f"Labels are of several types, or no labels: {', '.join(sorted(kinds))}.", hint="make them text"
         )
-    found = np.empty(len(rows), dtype=object)
-    found[:] = [tuple(sorted({_plain(label) for label in row})) for row in rows]
+    found = as_objects([tuple(sorted({_plain(label) for label in row})) for row in rows])
     if len(set(found.tolist())) < 2:
         raise UserError(f"All {len(rows)} rows have the same labels ({found[0]!r}).", hint="check the target column")
     return found
@@ -108,9 +123,7 @@ def truth_table(sets: Sequence[Any] | NDArray[Any], classes: Sequence[Any]) -> N
 
 def label_sets(table: NDArray[np.bool_], classes: Sequence[Any]) -> NDArray[Any]:
     """The labels of each row as a tuple, in the order of the classes."""
-    found = np.empty(len(table), dtype=object)
-    found[:] = [tuple(classes[k] for k in np.flatnonzero(row).tolist()) for row in table]
-    return found
+    return as_objects([tuple(classes[k] for k in np.flatnonzero(row).tolist()) for row in table])
 
 
 def make_label_rule(

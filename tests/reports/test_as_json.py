@@ -107,6 +107,14 @@ def test_a_report_of_another_form_is_refused(plain: Any, message: str) -> None:
         load_report(plain)
 
 
+def test_reports_on_each_target_survive() -> None:
+    report = replace(regression(), targets={"a": regression(), "b": replace(regression(), target="b")})
+    again = load_report(json.loads(json.dumps(to_json(report))))
+    assert list(again.targets) == ["a", "b"]
+    assert again.targets["b"].target == "b"
+    assert again.targets["a"].metrics == regression().metrics
+
+
 def test_cuts_by_column_survive() -> None:
     fields = {"title": EmbedStats(n_rows=9, n_truncated=1)}
     stats = EmbedStats(n_rows=9, n_truncated=3, truncated_columns={"title": 1, "body": 3}, fields=fields)

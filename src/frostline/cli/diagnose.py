@@ -59,6 +59,7 @@ def diagnose(
     quiet: o.Quiet = False,
 ) -> None:
     """Look for what is wrong with rows, vectors and predictions."""
+    given = locals()
     if fail_on not in (None, "issue", "tip"):
         raise frostline.UserError(f"Unknown --fail-on {fail_on!r}. Allowed: issue, tip.")
     shared: dict[str, Any] = {"against": against, "perturb": perturb, "html": html}
@@ -72,11 +73,8 @@ def diagnose(
             options=frostline.FitOptions(
                 target, test, test_size, group=group, task=task, head=head, features=features, seed=seed
             ),
-            inputs=frostline.InputOptions(text, template, o.split(columns), id, number_format),
-            embedding=frostline.EmbedOptions(
-                backbone, list(o.split(layers)) or None, pooling, fusion, max_length, overflow, precision, device,
-                where, not quiet, trust_remote_code,
-            ),
+            inputs=o.inputs_of(given),
+            embedding=o.embedding_of(given),
             **shared,
         )  # fmt: skip
     else:

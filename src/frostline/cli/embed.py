@@ -43,13 +43,11 @@ def embed(
     quiet: o.Quiet = False,
 ) -> None:
     """Embed every row of a file."""
+    given = locals()
     o.check_price(price, dry_run)
     job: dict[str, Any] = {
-        "inputs": frostline.InputOptions(text, template, o.split(columns), id, number_format),
-        "embedding": frostline.EmbedOptions(
-            o.backbone_of(backbone), list(o.split(layers)) or None, pooling, fusion, max_length, overflow, precision, device,
-            o.store_of(store, no_store), not quiet, trust_remote_code,
-        ),
+        "inputs": o.inputs_of(given),
+        "embedding": o.embedding_of(given),
     }  # fmt: skip
     if dry_run:
         o.show_forecast(frostline.forecast_embed(data, **job), price=price, as_json=json)

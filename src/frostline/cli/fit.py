@@ -14,7 +14,9 @@ __all__ = ["fit"]
 
 def fit(
     train: Annotated[str, typer.Argument(metavar="TRAIN", help="CSV, JSONL or Parquet.")],
-    target: Annotated[str, typer.Option("--target", metavar="C", help="Column to predict.")],
+    target: Annotated[
+        list[str], typer.Option("--target", metavar="C", help="Column to predict; of numbers also several.")
+    ],
     out: Annotated[str | None, typer.Option("--out", metavar="DIR", help="Folder of the artifact.")] = None,
     test: Annotated[str | None, typer.Option("--test", metavar="F", help="File of test rows, used as given.")] = None,
     test_size: Annotated[float, typer.Option("--test-size", metavar="S", help="Share of rows held out.")] = 0.2,
@@ -104,6 +106,7 @@ def fit(
     quiet: o.Quiet = False,
 ) -> None:
     """Train a classifier or regressor on a table and judge it beside its baselines."""
+    given = locals()
     o.check_price(price, dry_run)
     o.check_precision(precision)
     job: dict[str, Any] = {
@@ -113,11 +116,8 @@ def fit(
             label_separator=label_separator, time=time, unlabeled=unlabeled, keep_rows=not no_neighbors, keep_texts=keep_texts,
             intervals=intervals, compare=compare, compare_minutes=compare_minutes,
         ),
-        "inputs": frostline.InputOptions(text, template, o.split(columns), id, number_format),
-        "embedding": frostline.EmbedOptions(
-            o.backbone_of(backbone), list(o.split(layers)) or None, pooling, fusion, max_length, overflow, precision, device,
-            o.store_of(store, no_store), not quiet, trust_remote_code,
-        ),
+        "inputs": o.inputs_of(given),
+        "embedding": o.embedding_of(given),
     }  # fmt: skip
     if dry_run:
         o.show_forecast(frostline.forecast_fit(train, **job), price=price, as_json=json)

@@ -41,7 +41,9 @@ __all__ = [
     "class_weight_of",
     "cuts",
     "decision_of",
+    "embedding_of",
     "emit",
+    "inputs_of",
     "show_forecast",
     "split",
     "store_of",
@@ -123,9 +125,28 @@ def split(values: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(part.strip() for value in values or () for part in value.split(",") if part.strip())
 
 
-def backbone_of(backbones: Sequence[str] | None) -> str | list[str]:
+def inputs_of(given: Mapping[str, Any]) -> Any:
+    """The library's `inputs`, from a command's arguments by name: ``locals()`` before anything else."""
+    return frostline.InputOptions(
+        given["text"], given["template"], split(given["columns"]), given["id"], given["number_format"]
+    )
+
+
+def embedding_of(given: Mapping[str, Any]) -> Any:
+    """The library's `embedding`, from a command's arguments by name: ``locals()`` before anything else."""
+    plain = ("pooling", "fusion", "max_length", "overflow", "precision", "device", "trust_remote_code")
+    return frostline.EmbedOptions(
+        backbone=backbone_of(given["backbone"]),
+        layers=list(split(given["layers"])) or None,
+        store=store_of(given["store"], given["no_store"]),
+        progress=not given["quiet"],
+        **{name: given[name] for name in plain},
+    )
+
+
+def backbone_of(backbones: str | Sequence[str] | None) -> str | list[str]:
     """The library's `backbone` argument: a name, or a list where several are given."""
-    given = list(backbones or ["minilm"])
+    given = [backbones] if isinstance(backbones, str) else list(backbones or ["minilm"])
     return given[0] if len(given) == 1 else given
 
 

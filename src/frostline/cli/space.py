@@ -45,12 +45,10 @@ def semantic(
     quiet: o.Quiet = False,
 ) -> None:
     """Embed a text for each id with a backbone: what `embed` does, with ids."""
+    given = locals()
     _require_parquet(out)
-    embedding = frostline.EmbedOptions(
-        backbone, list(o.split(layers)) or None, pooling, fusion, max_length, overflow, precision, device,
-        o.store_of(store, no_store), not quiet, trust_remote_code,
-    )  # fmt: skip
-    inputs = frostline.InputOptions(text, template, o.split(columns), id, number_format)
+    embedding = o.embedding_of(given)
+    inputs = o.inputs_of(given)
     stats, dim = frostline.embed_table(table, out=out, inputs=inputs, embedding=embedding)
     if not quiet:
         typer.echo(f"{stats.n_rows} vectors of width {dim} in {out} ({stats.n_embedded} embedded, {o.cuts(stats)} cut)")

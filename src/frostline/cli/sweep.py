@@ -57,6 +57,7 @@ def sweep(
     quiet: o.Quiet = False,
 ) -> None:
     """Compare layers, poolings, fusions and heads on the training rows."""
+    given = locals()
     grid: dict[str, Any] = {"poolings": o.split(pooling), "fusions": o.split(fusion), "heads": o.split(head)}
     report = frostline.sweep(
         train,
@@ -65,11 +66,8 @@ def sweep(
         exhaustive=exhaustive,
         html=html,
         options=frostline.FitOptions(target, task=task, group=group, seed=seed, time=time, unlabeled=unlabeled),
-        inputs=frostline.InputOptions(text, template, o.split(columns), id, number_format),
-        embedding=frostline.EmbedOptions(
-            o.backbone_of(backbone), list(o.split(layers)) or None, None, None, max_length, overflow, precision, device,
-            o.store_of(store, no_store), not quiet, trust_remote_code,
-        ),
+        inputs=o.inputs_of(given),
+        embedding=o.embedding_of(given | {"pooling": None, "fusion": None}),
     )  # fmt: skip
     if not quiet:
         typer.echo(report.to_text())

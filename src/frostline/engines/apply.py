@@ -15,9 +15,10 @@ from frostline.contracts import EmbedStats
 from frostline.embedder import TextEmbedder
 from frostline.engines.classes import class_scores, decision_of, of_confusion
 from frostline.engines.inputs import known_labels, read_labeled
+from frostline.engines.loading import target_of
 from frostline.engines.scores import LEVEL, Judgement, judge
 from frostline.engines.sets import known_sets, write_sets
-from frostline.errors import ArtifactError, UserError
+from frostline.errors import UserError
 from frostline.estimators import TextClassifier, TextRegressor, load
 from frostline.estimators.kept import check_neighbors, find_neighbors
 from frostline.features import Features, Forecast
@@ -51,7 +52,8 @@ def predict_table(
     data : path
         Rows with the columns of the fit.
     out : path
-        ``.csv``, ``.parquet`` or ``.jsonl``: `prediction`, and as asked `proba_<label>`, `lower` and `upper`, `neighbors`.
+        ``.csv``, ``.parquet`` or ``.jsonl``: `prediction`, and as asked `proba_<label>`, `lower` and `upper`, `neighbors`;
+        of several targets `prediction_<target>`, `lower_<target>`, `upper_<target>`.
     proba : bool, default=False
         Class probabilities as well.
     interval : float, optional
@@ -92,6 +94,10 @@ def predict_table(
 
 
 def _columns(estimator: Any, features: Features, proba: bool, interval: float | None) -> dict[str, Any]:
+    if each := getattr(estimator, "each_", ()):  # of several targets each column with the name of its own
+        names = estimator.target_ or range(len(each))
+        found = {name: _columns(part, features, proba, interval) for name, part in zip(names, each, strict=True)}
+        return {f"{column}_{name}": values for name, own in found.items() for column, values in own.items()}
     if interval is not None:
         return dict(
             zip(("prediction", "lower", "upper"), estimator.predict_with_interval(features, interval), strict=True)
@@ -140,7 +146,8 @@ def evaluate_table(
     Returns
     -------
     dict
-        ``metrics``, as in :class:`FitReport`; ``n_rows``, those with a target, and ``n_unlabeled``, those without, which are
+        ``metrics``, as in :class:`FitReport`, of several targets their means and under ``targets`` those of each;
+        ``n_rows``, those with a target, and ``n_unlabeled``, those without, which are
         left out; ``n_embedded``, ``n_truncated``, ``truncated_columns``; ``fields``, what it took to
         read text columns each on its own.
 
@@ -150,12 +157,7 @@ def evaluate_table(
         Missing columns, or labels that the predictor never saw.
     """
     estimator = load(folder, store=store, device=device, progress=progress, trust_remote_code=trust_remote_code)
-    target = estimator.target_
-    if target is None:
-        raise ArtifactError(
-            f"{folder} was saved from Python and does not know its target column.",
-            hint="use frostline.load and score in Python",
-        )
+    target = target_of(estimator, folder, hint="use frostline.load and score in Python")
     labeled = read_labeled(data, target, label_separator=getattr(estimator, "label_separator_", None))
     y = labeled.y
     if isinstance(estimator, TextClassifier) and isinstance(estimator.rule_, LabelRule):
@@ -170,10 +172,13 @@ def evaluate_table(
     else:
         y = estimator.check_target(y, len(y))
     features = estimator.extract(labeled.table)
-    judgement = judge(estimator, features, y, np.zeros(len(y), dtype=bool), {})
+    several = isinstance(target, list)
+    baselines: Any = [{} for _ in target] if several else {}
+    judgement = judge(estimator, features, y, np.zeros(len(y), dtype=bool), baselines)
     stats = features.stats
     return {
         "metrics": judgement.metrics,
+        **({"targets": {n: own.metrics for n, own in zip(target, judgement.targets, strict=True)}} if several else {}),
         **_by_class(estimator, judgement),
         "interval": LEVEL if isinstance(estimator, TextRegressor) else None,
         "n_rows": stats.n_rows,

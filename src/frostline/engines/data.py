@@ -32,7 +32,9 @@ class FitRows:
     ----------
     table : pa.Table
         Input columns only.
-    y : array of shape (n,)
+    y : array of shape (n,), or (n, n_targets)
+    targets : list of str
+        Their columns.
     n_given : int
         Rows of the training file.
     keys : list of columns
@@ -48,6 +50,7 @@ class FitRows:
 
     table: pa.Table
     y: NDArray[Any]
+    targets: list[str]
     n_given: int
     keys: list[list[Any]]
     names: list[Any]
@@ -75,12 +78,18 @@ def read_rows(train: str | Path, options: FitOptions, inputs: InputOptions) -> F
         for path in (train, options.test)
         if path is not None
     ]
-    columns = input_columns(files[0].table, inputs, (options.target, inputs.id, options.group, options.time))
+    targets = files[0].targets
+    columns = input_columns(files[0].table, inputs, (inputs.id, options.group, options.time), targets)
     y = [file.y for file in files]
     task = infer_task(y[0], options.task)
-    if len(y) == 2 and _kind(y[0]) != _kind(y[1]) and {y[0].dtype.kind, y[1].dtype.kind} != {"i", "f"}:
+    if (
+        len(y) == 2
+        and y[0].ndim == 1
+        and _kind(y[0]) != _kind(y[1])
+        and {y[0].dtype.kind, y[1].dtype.kind} != {"i", "f"}
+    ):
         raise UserError(
-            f"The target {options.target!r} is {_kind(y[0])} in {files[0].name} and {_kind(y[1])} in {files[1].name}.",
+            f"The target {targets[0]!r} is {_kind(y[0])} in {files[0].name} and {_kind(y[1])} in {files[1].name}.",
             hint="write the labels the same way in both files",
         )
 
@@ -91,6 +100,7 @@ def read_rows(train: str | Path, options: FitOptions, inputs: InputOptions) -> F
     return FitRows(
         table=_stack([pick_columns(file.table, columns) for file in files], [file.name for file in files]),
         y=np.concatenate(y),
+        targets=targets,
         n_given=len(y[0]),
         keys=[joined(name) for name in (inputs.id, options.group) if name],
         names=names,

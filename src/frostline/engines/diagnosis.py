@@ -65,6 +65,8 @@ def diagnose_table(
     others = None if against is None else read_table(against)
     job = FitJob.prepare(train, options, inputs or InputOptions(), embedding or EmbedOptions())
     kept, held = job.folds[0]
+    if len(job.rows.targets) > 1:
+        raise UserError("A diagnosis looks at one target.", hint="name one of them")
     estimator = job.fitted(job.extract(), kept)
     table, y = job.rows.table, job.rows.y
     report = diagnose(
@@ -124,6 +126,8 @@ def diagnose_artifact(
             f"{folder} was saved from Python and does not know its target column.",
             hint="use frostline.load and frostline.diagnose in Python",
         )
+    if not isinstance(estimator.target_, str):
+        raise UserError(f"{folder} has several targets; a diagnosis looks at one.", hint="fit a model of one of them")
     table = read_table(data)
     report = diagnose(
         estimator,

@@ -21,7 +21,7 @@ from frostline.embedder import TextEmbedder
 from frostline.engines.classes import class_scores, decision_of, keep_mistakes, of_confusion
 from frostline.engines.data import FitRows, Split, group_rows, make_split, read_rows
 from frostline.engines.finetune import FineTuning
-from frostline.engines.inputs import build_embedder
+from frostline.engines.inputs import build_embedder, unlabeled_note
 from frostline.engines.options import EmbedOptions, FitOptions, InputOptions
 from frostline.engines.scores import Judgement, judge, judge_folds, layer_scores
 from frostline.engines.sets import bar_note
@@ -108,7 +108,7 @@ def fit_table(
     judgement, judged, costs = job.judge(features)
     compared = job.compare(judged, judgement, [embedding_cost, *costs])
     estimator = job.final_estimator(features, judged)
-    estimator.target_ = options.target
+    job.name_targets(estimator)
     if isinstance(estimator, TextClassifier):
         estimator.label_separator_ = options.label_separator
     report = job.report(estimator, features, judgement, compared, began)
@@ -171,6 +171,8 @@ class FitJob:
                 f"{np.flatnonzero(shared)[0] + 1}).",
                 hint="remove them from one of the files, or use --on-overlap report",
             )
+        if len(rows.targets) > 1 and options.compare is not None:
+            raise UserError("Fine-tuning is compared on one target.", hint="leave --compare out, or name one target")
         comparison = FineTuning.prepare(embedder, texts, rows, groups, folds, options)
         return cls(rows, options, embedder, rendered, groups, folds, how, shared, comparison)
 
@@ -243,11 +245,26 @@ class FitJob:
             return []
         return self.comparison.run(judged, judgement.answers, judgement.metrics, costs)
 
-    def _baselines(self, train: NDArray[np.intp], test: NDArray[np.intp]) -> dict[str, dict[str, float]]:
-        """The simple methods on the same rows."""
+    def name_targets(self, estimator: TextClassifier | TextRegressor) -> None:
+        """Tell an estimator the columns of its targets."""
+        names = self.rows.targets
+        estimator.target_ = names[0] if len(names) == 1 else names
+        for name, part in zip(names, getattr(estimator, "each_", ()), strict=False):
+            part.target_ = name
+
+    def _baselines(
+        self, train: NDArray[np.intp], test: NDArray[np.intp]
+    ) -> dict[str, dict[str, float]] | list[dict[str, dict[str, float]]]:
+        """The simple methods on the same rows; of several targets those of each."""
+        if self.rows.y.ndim == 2:
+            return [self._baselines_of(column, train, test) for column in self.rows.y.T]
+        return self._baselines_of(self.rows.y, train, test)
+
+    def _baselines_of(
+        self, y: NDArray[Any], train: NDArray[np.intp], test: NDArray[np.intp]
+    ) -> dict[str, dict[str, float]]:
         texts = [[self.rendered.texts[i] for i in rows] for rows in (train, test)]
         how: dict[str, Any] = {"seed": self.options.seed, "groups": self.groups[train]}
-        y = self.rows.y
         if self.rows.task == "multilabel":
             labels = sorted({label for row in y for label in row})
             return run_set_baselines(
@@ -277,10 +294,10 @@ class FitJob:
         embed, total = features.stats.seconds, time.perf_counter() - began
         tuning = {"compare": sum(arm.seconds for arm in compared[1:])} if compared else {}
         fit = total - embed - sum(tuning.values())
-        return FitReport(
+        report = FitReport(
             task=self.rows.task,
             title=self.rows.title,
-            target=self.options.target,
+            target=" and ".join(self.rows.targets),
             split=self.how,
             n_train=len(train),
             n_test=sum(len(test) for _, test in self.folds),
@@ -289,7 +306,7 @@ class FitJob:
             overlap=int(self.overlapping.sum()),
             n_unlabeled=self.rows.n_unlabeled,
             seconds={"embed": embed, "fit": fit, **tuning, "total": total},
-            layer_scores=self._layer_scores(estimator, features.take(train), train),
+            layer_scores=self._layer_scores(estimator, features.take(train), self.rows.y[train], train),
             layer_metric=LAYER_METRICS[self.rows.task],
             candidates=estimator.selection_,
             comparisons=compared,
@@ -299,6 +316,28 @@ class FitJob:
             **judgement.as_report(),
             **self._about_classes(estimator, judgement, train),
         )
+        return dataclasses.replace(
+            report, targets=self._target_reports(report, estimator, features.take(train), judgement)
+        )
+
+    def _target_reports(
+        self, report: FitReport, estimator: Any, features: Features, judgement: Judgement
+    ) -> dict[str, FitReport]:
+        """Of several targets a report on each; else nothing."""
+        train = self.folds[0][0] if self.options.cv is None else np.arange(len(self.rows.y))
+        found = {}
+        for j, own in enumerate(judgement.targets):
+            part, name = estimator.each_[j], self.rows.targets[j]
+            found[name] = dataclasses.replace(
+                report,
+                target=name,
+                chosen=describe_choice(part),
+                layer_scores=self._layer_scores(part, features, self.rows.y[train, j], train),
+                candidates=part.selection_,
+                notes=[],
+                **own.as_report(),
+            )
+        return found
 
     def _about_classes(self, estimator: Any, judgement: Judgement, train: NDArray[np.intp]) -> dict[str, Any]:
         """How each class fares and how labels are decided; nothing of a regressor."""
@@ -316,12 +355,16 @@ class FitJob:
             found["classes"] = class_scores(labels, counts, [rows[label] for label in labels])
         return found
 
-    def _layer_scores(self, estimator: Any, features: Features, train: NDArray[np.intp]) -> list[LayerScore]:
-        """Each layer alone: as the fit has compared them, else by a linear head."""
+    def _layer_scores(
+        self, estimator: Any, features: Features, y: NDArray[Any], train: NDArray[np.intp]
+    ) -> list[LayerScore]:
+        """Each layer alone: as the fit has compared them, else by a linear head; nothing of several targets together."""
+        if y.ndim == 2:
+            return []
         known = [LayerScore(c.layer, c.score, c.std) for c in estimator.selection_ if c.layer]
         if len(known) > 1 or self.rows.task == "multilabel":
             return known
-        return layer_scores(self.rows.task, features, self.rows.y[train], self.groups[train], self.options.seed)
+        return layer_scores(self.rows.task, features, y, self.groups[train], self.options.seed)
 
     def _notes(self, stats: EmbedStats) -> list[str]:
         notes = []
@@ -329,8 +372,7 @@ class FitJob:
             notes.append(tip)
         if self.rows.task == "multilabel" and (n := sum(not row for row in self.rows.y)):
             notes.append(f"{n} of {len(self.rows.y)} rows have no label at all, which counts as an answer.")
-        if n := self.rows.n_unlabeled:
-            notes.append(f"{n} rows without a target were left out: they are neither learnt from nor scored.")
+        notes += unlabeled_note(self.rows.n_unlabeled)
         if stats.n_truncated:
             notes.append(
                 f"{stats.n_truncated} of {stats.n_rows} rows were longer than the window and were cut: "

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from frostline.contracts import Task
 from frostline.embedder import TextEmbedder
 from frostline.engines.options import EmbedOptions, InputOptions
-from frostline.engines.sets import split_labels
+from frostline.engines.sets import refuse_new, split_labels
 from frostline.errors import UserError, nearest
-from frostline.labelsets import are_sets
+from frostline.estimators.labeled import missing_rows
+from frostline.labelsets import are_sets, as_objects
 from frostline.tables import has_json_cells, pick_columns, read_table
 
 __all__ = [
     "Labeled",
-    "as_objects",
     "build_embedder",
     "column_values",
     "infer_task",
@@ -32,7 +32,9 @@ __all__ = [
     "missing_targets",
     "read_labeled",
     "split_names",
+    "target_names",
     "target_values",
+    "unlabeled_note",
 ]
 
 MAX_CLASSES = 20
@@ -44,7 +46,9 @@ def split_names(names: Sequence[str]) -> list[str]:
     return [part.strip() for name in names for part in name.split(",") if part.strip()]
 
 
-def input_columns(table: pa.Table, options: InputOptions, without: Sequence[str | None]) -> list[str]:
+def input_columns(
+    table: pa.Table, options: InputOptions, without: Sequence[str | None], targets: Sequence[str] = ()
+) -> list[str]:
     """Choose the columns that the backbone reads.
 
     Parameters
@@ -52,7 +56,9 @@ def input_columns(table: pa.Table, options: InputOptions, without: Sequence[str 
     table : pa.Table
     options : InputOptions
     without : sequence of str or None
-        Target, id, group and time: left out where no columns are named.
+        Id, group and time: left out where no columns are named.
+    targets : sequence of str
+        Left out as well, and refused where they are named.
 
     Raises
     ------
@@ -69,14 +75,14 @@ def input_columns(table: pa.Table, options: InputOptions, without: Sequence[str 
     elif options.template and options.template != "json":
         chosen = template_fields(options.template)
     else:
-        chosen = [name for name in table.column_names if name not in without]
-    pick_columns(table, list(dict.fromkeys(name for name in (*chosen, *without) if name is not None)))
+        chosen = [name for name in table.column_names if name not in (*without, *targets)]
+    pick_columns(table, list(dict.fromkeys(name for name in (*chosen, *targets, *without) if name is not None)))
     if not chosen:
         raise UserError(
             f"No input column is left beside the target: the table has {', '.join(table.column_names)}.",
             hint="add columns, or name the input with --text or --columns",
         )
-    if leak := [name for name in chosen if name == without[0]]:
+    if leak := [name for name in chosen if name in targets]:
         raise UserError(f"The target {leak[0]!r} is among the input columns.", hint="leave it out of the input")
     return chosen
 
@@ -132,7 +138,9 @@ class Labeled:
     name : str
         The file.
     table : pa.Table
-    y : array of shape (n,)
+    y : array of shape (n,), or (n, n_targets)
+    targets : list of str
+        Their columns.
     rows : int array of shape (n,)
         Where they stand in the file, from 0.
     n_unlabeled : int
@@ -142,18 +150,28 @@ class Labeled:
     name: str
     table: pa.Table
     y: NDArray[Any]
+    targets: list[str]
     rows: NDArray[np.intp]
     n_unlabeled: int
 
 
-def read_labeled(path: str | Path, target: str, unlabeled: str = "skip", label_separator: str | None = None) -> Labeled:
+def target_names(target: str | Sequence[str], known: Sequence[str]) -> list[str]:
+    """The columns of the targets, each once: given as a name or several, where no column has that name with commas between."""
+    given = [target] if isinstance(target, str) else list(target)
+    names = [part for name in given for part in ([name] if name in known else split_names([name]) or [name])]
+    return list(dict.fromkeys(names))
+
+
+def read_labeled(
+    path: str | Path, target: str | Sequence[str], unlabeled: str = "skip", label_separator: str | None = None
+) -> Labeled:
     """Read a file's rows that have a target: an empty cell, a missing value and NaN are none.
 
     Parameters
     ----------
     path : path
-    target : str
-        Its column.
+    target : str or sequence of str
+        Its column; of several targets, which must be numbers, a row needs all.
     unlabeled : {"skip", "error"}
         Whether rows without a target are left out and counted, or refused.
     label_separator : str, optional
@@ -169,41 +187,57 @@ def read_labeled(path: str | Path, target: str, unlabeled: str = "skip", label_s
             f"Unknown unlabeled {unlabeled!r}. Allowed: {', '.join(allowed)}.", hint=nearest(unlabeled, allowed) or None
         )
     table = read_table(path)
-    missing = missing_targets(column_values(table, target), empty=label_separator is None)
+    names = target_names(target, table.column_names)
+    columns = [column_values(table, name) for name in names]
+    missing = np.any([missing_targets(values, empty=label_separator is None) for values in columns], axis=0)
+    named = " and ".join(map(repr, names))
     if len(missing) and missing.all():
-        raise UserError(
-            f"None of the {len(missing)} rows of {path} has a target in {target!r}.", hint="label some rows"
-        )
+        raise UserError(f"None of the {len(missing)} rows of {path} has a target in {named}.", hint="label some rows")
     if missing.any() and unlabeled == "error":
         raise UserError(
-            f"{missing.sum()} of {len(missing)} rows of {path} have no target in {target!r}; the first is row "
+            f"{missing.sum()} of {len(missing)} rows of {path} have no target in {named}; the first is row "
             f"{int(missing.argmax()) + 1}.",
             hint="drop those rows or fill their targets, or leave them out with --unlabeled skip",
         )
     rows = np.flatnonzero(~missing)
     table = table.take(rows) if missing.any() else table
-    if label_separator is not None:
-        y = as_objects(split_labels(column_values(table, target), label_separator, str(path)))
+    if len(names) > 1:
+        y = number_columns(table, names, str(path))
+    elif label_separator is not None:
+        y = as_objects(split_labels(column_values(table, names[0]), label_separator, str(path)))
     else:
-        y = target_values(table, target, str(path), gaps=bool(missing.any()))
-    return Labeled(str(path), table, y, rows, int(missing.sum()))
+        y = target_values(table, names[0], str(path), gaps=bool(missing.any()))
+    return Labeled(str(path), table, y, names, rows, int(missing.sum()))
 
 
-def as_objects(values: Sequence[Any]) -> NDArray[Any]:
-    """An object array of one dimension, whatever the values are."""
-    found = np.empty(len(values), dtype=object)
-    found[:] = values
-    return found
+def number_columns(table: pa.Table, names: Sequence[str], where: str) -> NDArray[np.float64]:
+    """Several targets side by side, shape (n, n_targets).
+
+    Raises
+    ------
+    UserError
+        One of them is not a number.
+    """
+    columns = [target_values(table, name, where) for name in names]
+    for name, values in zip(names, columns, strict=True):
+        if values.dtype.kind not in "iuf":
+            raise UserError(
+                f"Several targets must all be numbers; {name!r} of {where} is not (its first value is {values[0]!r}).",
+                hint="fit a model of its own for that column",
+            )
+    return np.column_stack([values.astype(np.float64) for values in columns])
 
 
 def missing_targets(values: Sequence[Any], *, empty: bool = True) -> NDArray[np.bool_]:
     """Which targets are none: missing, NaN, and as a rule empty text."""
+    found = np.array([empty and value == "" for value in values], dtype=bool)
+    found[missing_rows(as_objects(values))] = True
+    return found
 
-    def is_none(value: Any) -> bool:
-        return value is None or (empty and value == "") or (isinstance(value, float) and np.isnan(value))
 
-    none = map(is_none, values)
-    return np.fromiter(none, dtype=bool, count=len(values))
+def unlabeled_note(n: int) -> list[str]:
+    """What a report says of `n` rows without a target: a sentence, or nothing."""
+    return [f"{n} rows without a target were left out: they are neither learnt from nor scored."] if n else []
 
 
 def target_values(table: pa.Table, name: str, where: str, *, gaps: bool = False) -> NDArray[Any]:
@@ -253,12 +287,7 @@ def known_labels(y: NDArray[Any], classes: NDArray[Any], where: str) -> NDArray[
     known = classes.tolist() if classes.dtype.kind != "M" else list(classes)
     by_text = {str(label): i for i, label in enumerate(known)} | {label: i for i, label in enumerate(known)}
     numbers = [by_text.get(value, by_text.get(str(value))) for value in y.tolist()]
-    if strange := sorted({str(value) for value, number in zip(y.tolist(), numbers, strict=True) if number is None}):
-        raise UserError(
-            f"{len(strange)} labels in {where} were not in training: {', '.join(strange[:5])}. "
-            f"Known: {', '.join(map(str, known[:10]))}.",
-            hint="fit again with rows of these classes, or leave such rows out",
-        )
+    refuse_new({str(value) for value, number in zip(y.tolist(), numbers, strict=True) if number is None}, known, where)
     return np.asarray(classes[np.array(numbers, dtype=np.intp)])
 
 
@@ -276,6 +305,10 @@ def infer_task(y: NDArray[Any], asked: str) -> Task:
     allowed = ("auto", "classification", "multilabel", "regression")
     if asked not in allowed:
         raise UserError(f"Unknown task {asked!r}. Allowed: {', '.join(allowed)}.", hint=nearest(asked, allowed) or None)
+    if y.ndim == 2:
+        if asked not in ("auto", "regression"):
+            raise UserError(f"Several targets are predicted as numbers; the task is {asked}.", hint="leave --task out")
+        return "regression"
     if are_sets(y) and asked != "regression":
         return "multilabel"
     if asked == "multilabel":

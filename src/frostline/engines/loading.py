@@ -8,9 +8,10 @@ from typing import Any
 
 from frostline import estimators
 from frostline.artifacts import MANIFEST
+from frostline.errors import ArtifactError
 from frostline.estimators import TextClassifier, TextRegressor
 
-__all__ = ["load"]
+__all__ = ["load", "target_of"]
 
 
 def load(
@@ -52,6 +53,19 @@ def load(
         folder, store=store, device=device, progress=progress, trust_remote_code=trust_remote_code
     )
     return found
+
+
+def target_of(estimator: Any, folder: str | Path, *, hint: str) -> str:
+    """The target column of a saved predictor; `hint` says what to do where it knows none.
+
+    Raises
+    ------
+    ArtifactError
+        It was saved from Python.
+    """
+    if estimator.target_ is None:
+        raise ArtifactError(f"{folder} was saved from Python and does not know its target column.", hint=hint)
+    return str(estimator.target_)
 
 
 def _kind(folder: Path) -> str:

@@ -10,16 +10,17 @@ import numpy as np
 
 from frostline.artifacts import check_place
 from frostline.contracts import EmbedStats
-from frostline.engines.inputs import column_values, missing_targets, read_labeled
+from frostline.engines.fit import FitResult
+from frostline.engines.inputs import column_values, missing_targets, read_labeled, unlabeled_note
+from frostline.engines.loading import target_of
 from frostline.engines.scores import judge
 from frostline.engines.sets import write_sets
-from frostline.errors import ArtifactError, UserError
+from frostline.errors import UserError
 from frostline.estimators import TextClassifier, load
 from frostline.estimators.saving import own_report
 from frostline.estimators.suggest import suggest
 from frostline.estimators.update import check_update, learn_more
 from frostline.labelsets import LabelRule
-from frostline.reports import to_json, to_text
 from frostline.reports.model import FitReport
 from frostline.tables import PREDICTION_ENDINGS, check_output, prediction_writer, read_table
 
@@ -130,14 +131,11 @@ def concept_texts(folder: str | Path, label: str, *, n: int = 5) -> dict[str, An
 
 
 @dataclass(frozen=True)
-class UpdateResult:
-    """A predictor that has learnt from more rows.
+class UpdateResult(FitResult):
+    """A predictor that has learnt from more rows; `estimator`, `report` and `folder` as of a fit.
 
     Attributes
     ----------
-    estimator : TextClassifier or TextRegressor
-    report : FitReport
-    folder : Path
     n_added, n_unlabeled : int
         New rows learnt from, and those without a target, which were left out.
     new_classes : list of str
@@ -148,24 +146,17 @@ class UpdateResult:
         Texts that the backbone ran on.
     """
 
-    estimator: Any
-    report: FitReport
-    folder: Path
     n_added: int
     n_unlabeled: int
     new_classes: list[str]
     before: dict[str, float] | None
     n_embedded: int
 
-    def to_text(self) -> str:
-        """The report for a terminal."""
-        return to_text(self.report, str(self.folder))
-
     def to_json(self) -> dict[str, Any]:
         """The report as a JSON-able dict, with the other attributes, `artifact` and `report` (the HTML file)."""
-        own = {name: getattr(self, name) for name in ("n_added", "new_classes", "before")}
-        places = {"artifact": str(self.folder), "report": str(self.folder / "report.html")}
-        return {**to_json(self.report), **own, "n_embedded": self.n_embedded, **places}
+        return super().to_json() | {
+            name: getattr(self, name) for name in ("n_added", "new_classes", "before", "n_embedded")
+        }
 
 
 def update_table(
@@ -209,12 +200,9 @@ def update_table(
     """
     check_place(Path(out).expanduser())
     estimator = load(folder, store=store, device=device, progress=progress, trust_remote_code=trust_remote_code)
-    if estimator.target_ is None:
-        raise ArtifactError(
-            f"{folder} was saved from Python and does not know its target column.", hint="use est.update in Python"
-        )
+    target = target_of(estimator, folder, hint="use est.update in Python")
     rows = check_update(estimator, strength)
-    more = read_labeled(data, estimator.target_, unlabeled, getattr(estimator, "label_separator_", None))
+    more = read_labeled(data, target, unlabeled, getattr(estimator, "label_separator_", None))
     names = column_values(more.table, id) if id else [f"{Path(data).name}:{row + 1}" for row in more.rows]
     features = estimator.extract(more.table)
     classes = set(estimator.classes_.tolist()) if isinstance(estimator, TextClassifier) else set()
@@ -251,6 +239,5 @@ def _report(
     if before is not None:
         scores = ", ".join(f"{name} {value:.4f}" for name, value in before.items())
         notes.append(f"On {n_unseen} of these rows, none of them seen before, the earlier predictor had: {scores}.")
-    if n_unlabeled:
-        notes.append(f"{n_unlabeled} rows without a target were left out: they are neither learnt from nor scored.")
+    notes += unlabeled_note(n_unlabeled)
     return replace(own_report(estimator), embed=embed, n_unlabeled=n_unlabeled, notes=notes)

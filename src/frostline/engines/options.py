@@ -75,8 +75,8 @@ class FitOptions:
 
     Parameters
     ----------
-    target : str
-        Column to predict.
+    target : str or sequence of str
+        Column to predict; of numbers also several. A name that is no column is read as names with commas between them.
     test : str, optional
         File of test rows, used as given.
     test_size : float, default=0.2
@@ -119,7 +119,7 @@ class FitOptions:
         What would take longer is refused before anything runs.
     """
 
-    target: str
+    target: str | Sequence[str]
     test: str | None = None
     test_size: float = 0.2
     cv: int | None = None

@@ -24,7 +24,7 @@ LEVEL = 0.9
 """Nominal coverage of the intervals in every report."""
 
 
-_OWN = ("certainty", "answered", "answers", "mistakes", "counts")
+_OWN = ("targets", "certainty", "answered", "answers", "mistakes", "counts")
 """What a report takes over only in part."""
 
 
@@ -45,6 +45,7 @@ class Judgement:
     certainty: NDArray[Any] | None = None
     answers: NDArray[Any] | None = None
     answered: Answered | None = None
+    targets: list[Judgement] = dataclasses.field(default_factory=list)
 
     def as_report(self) -> dict[str, Any]:
         """The fields that a report takes over as they are."""
@@ -57,9 +58,15 @@ def judge(
     features: Features,
     y: NDArray[Any],
     shared: NDArray[np.bool_],
-    baselines: dict[str, dict[str, float]],
+    baselines: dict[str, dict[str, float]] | list[dict[str, dict[str, float]]],
 ) -> Judgement:
-    """Score on test rows; rows in `shared` also stand in training, and the score without them is given too."""
+    """Score on test rows; rows in `shared` also stand in training, and the score without them is given too.
+
+    Of several targets, `y` of shape (n, n_targets), `baselines` is a list, and the scores are means.
+    """
+    if isinstance(baselines, list):
+        each = zip(estimator.each_, y.T, baselines, strict=True)
+        return _mean_of([judge(part, features, column, shared, own) for part, column, own in each])
     judge_task = _judge_classes if isinstance(estimator, TextClassifier) else _judge_numbers
     whole = judge_task(estimator, features, y, baselines)
     if not shared.any() or shared.all():
@@ -139,6 +146,9 @@ def judge_folds(folds: Sequence[Judgement]) -> Judgement:
     """Join the folds of a cross-validation: mean and standard deviation of scores, all rows in the plots."""
     if len(folds) == 1:
         return folds[0]
+    if targets := list(zip(*(fold.targets for fold in folds), strict=True)):
+        joined_targets = _mean_of([judge_folds(own) for own in targets])
+        return dataclasses.replace(joined_targets, metrics_std=_over([fold.metrics for fold in folds], np.std))
     names = folds[0].baselines
     certainty = [fold.certainty for fold in folds if fold.certainty is not None]
     joined = np.concatenate(certainty) if certainty else None
@@ -156,6 +166,17 @@ def judge_folds(folds: Sequence[Judgement]) -> Judgement:
         answered=sum(answered[1:], answered[0]) if answered else None,
         reliability=[] if joined is None else reliability_bins(joined[:, 0], joined[:, 1].astype(bool)),
         scatter={key: np.concatenate([fold.scatter[key] for fold in folds]) for key in folds[0].scatter},
+    )
+
+
+def _mean_of(targets: Sequence[Judgement]) -> Judgement:
+    """Several targets: the mean of each score, and what is known of each target."""
+    rest = [own.metrics_without_overlap for own in targets if own.metrics_without_overlap is not None]
+    return Judgement(
+        metrics=_over([own.metrics for own in targets], np.mean),
+        baselines={name: _over([own.baselines[name] for own in targets], np.mean) for name in targets[0].baselines},
+        metrics_without_overlap=_over(rest, np.mean) if rest else None,
+        targets=list(targets),
     )
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from frostline.estimators import TextClassifier
     from frostline.features import Features
 
-__all__ = ["SetScores", "bar_note", "known_sets", "score_sets", "split_labels", "write_sets"]
+__all__ = ["SetScores", "bar_note", "known_sets", "refuse_new", "score_sets", "split_labels", "write_sets"]
 
 _BAR = "|"
 
@@ -67,13 +67,23 @@ def known_sets(sets: NDArray[Any], classes: Sequence[Any], where: str) -> NDArra
     ------
     UserError
     """
-    if strange := sorted({str(label) for row in sets for label in row} - {str(label) for label in classes}):
+    refuse_new({str(label) for row in sets for label in row} - {str(label) for label in classes}, classes, where)
+    return sets
+
+
+def refuse_new(strange: set[str], known: Sequence[Any], where: str) -> None:
+    """Refuse labels that were not in training, if there are any.
+
+    Raises
+    ------
+    UserError
+    """
+    if strange:
         raise UserError(
-            f"{len(strange)} labels in {where} were not in training: {', '.join(strange[:5])}. "
-            f"Known: {', '.join(map(str, classes[:10]))}.",
+            f"{len(strange)} labels in {where} were not in training: {', '.join(sorted(strange)[:5])}. "
+            f"Known: {', '.join(map(str, known[:10]))}.",
             hint="fit again with rows of these labels, or leave such rows out",
         )
-    return sets
 
 
 class SetScores:

@@ -80,7 +80,7 @@ class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : strings, frame, or rows of shape (n_samples, n_columns)
-        y : array of shape (n_samples,)
+        y : array of shape (n_samples,); of a regressor also (n_samples, n_targets)
         groups : array of shape (n_samples,), optional
             Rows of one group are never split between training and validation when the head chooses its strength.
             Rows with the same text never are, with or without groups.
@@ -157,11 +157,13 @@ class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
             class_weight=getattr(self, "class_weight_", None),
         )
         self.n_train_ = len(y)
-        self.target_: str | None = None  # the column's name, where a job on a table knows it
+        self.target_: str | list[str] | None = None  # the column's name, where a job on a table knows it
         self._keep(fitted, embedder, extractor)
-        self._judge_held_out(fitted, y)
+        self._judge_held_out(fitted, y, targets)
         read = None if self.embedding_ is None else self.embedding_.candidate
-        self.rows_ = TrainingRows.of(features, read, self.fused(features), self._kept(y), groups, seed=int(self.seed))
+        self.rows_ = TrainingRows.of(
+            features, read, self.fused(features), self._kept(y, targets), groups, seed=int(self.seed)
+        )
         return self
 
     @property
@@ -296,7 +298,7 @@ class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
         """Targets as heads see them."""
         raise NotImplementedError
 
-    def _kept(self, y: NDArray[Any]) -> NDArray[Any]:
+    def _kept(self, y: NDArray[Any], targets: NDArray[Any]) -> NDArray[Any]:
         """Targets as they are kept with the training rows."""
         return y
 
@@ -304,8 +306,8 @@ class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
         """The way back: targets as the user gave them."""
         return kept
 
-    def _judge_held_out(self, fitted: Fitted, y: NDArray[Any]) -> None:
-        """Score, against the targets as given, what was predicted for training rows that were held out."""
+    def _judge_held_out(self, fitted: Fitted, y: NDArray[Any], targets: NDArray[Any]) -> None:
+        """Score, against the targets as given or as heads see them, what was predicted for training rows that were held out."""
         raise NotImplementedError
 
     def _trained_head(self) -> Any:

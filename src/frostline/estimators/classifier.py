@@ -307,8 +307,8 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         self.class_weight_ = self._weights(self.classes_, codes)
         return codes
 
-    def _kept(self, y: NDArray[Any]) -> NDArray[Any]:
-        return self._targets(y)
+    def _kept(self, y: NDArray[Any], targets: NDArray[Any]) -> NDArray[Any]:
+        return targets
 
     def as_given(self, kept: NDArray[Any]) -> NDArray[Any]:
         """Labels of class numbers, or sets of labels of truth values."""
@@ -323,11 +323,11 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
             return self.head
         return self._new_head().set_params(class_weight=dict(enumerate(self.class_weight_.tolist())))
 
-    def _judge_held_out(self, fitted: Fitted, y: NDArray[Any]) -> None:
+    def _judge_held_out(self, fitted: Fitted, y: NDArray[Any], targets: NDArray[Any]) -> None:
         if self._task == "multilabel":
-            judge_sets(self, fitted, self._targets(y))
+            judge_sets(self, fitted, targets)
             return
-        true, classes = self._targets(y)[fitted.rows], np.arange(len(self.classes_))
+        true, classes = targets[fitted.rows], np.arange(len(self.classes_))
         self.rule_ = make_rule(self.decision, self.classes_.tolist(), self.class_weight_, true, fitted.oof)
         known = len(true) > 0
         self.cv_metrics_ = classification_metrics(true, fitted.oof, classes, self.rule_(fitted.oof)) if known else {}

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from frostline.contracts import KeyArray
 from frostline.errors import ArtifactError, UserError
+from frostline.estimators.several import refuse_several
 from frostline.features import Features, PlainTexts
 from frostline.numerics.neighbors import nearest
 
@@ -273,6 +274,7 @@ def kept_rows(estimator: TextEstimator) -> TrainingRows:
         It keeps none.
     """
     check_is_fitted(estimator, "arms_")
+    refuse_several(estimator, "what is asked")
     if estimator.rows_ is None:
         raise UserError(
             "This folder keeps nothing of the training rows.", hint="fit again without --no-neighbors (keep_rows=False)"

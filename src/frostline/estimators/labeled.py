@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frostline.errors import UserError, nearest
-from frostline.labelsets import are_sets
+from frostline.labelsets import are_sets, as_objects
 
 __all__ = ["labeled_rows", "missing_rows", "one_dimension", "take"]
 
@@ -51,9 +51,10 @@ def labeled_rows(y: Any, n_rows: int, unlabeled: str) -> NDArray[np.intp]:
             hint=nearest(str(unlabeled), allowed) or None,
         )
     values = one_dimension(y) if y is not None and unlabeled == "skip" else np.empty(0)
-    if values.ndim != 1 or len(values) != n_rows:
+    if values.ndim not in (1, 2) or len(values) != n_rows:
         return np.arange(n_rows)
-    known = np.setdiff1d(np.arange(n_rows), missing_rows(y))
+    columns = [y] if values.ndim == 1 else list(values.T)  # a row that lacks one of several targets is left out
+    known = np.setdiff1d(np.arange(n_rows), np.concatenate([missing_rows(column) for column in columns]))
     if not len(known):
         raise UserError(f"None of the {n_rows} rows has a target.", hint="label some rows")
     return known
@@ -61,15 +62,11 @@ def labeled_rows(y: Any, n_rows: int, unlabeled: str) -> NDArray[np.intp]:
 
 def one_dimension(y: Any) -> NDArray[Any]:
     """Targets as an array; lists of labels as objects, though all of them may be of one length."""
-    if not are_sets(y):
-        return np.asarray(y)
-    values = np.empty(len(y), dtype=object)
-    values[:] = list(y)
-    return values
+    return as_objects(list(y)) if are_sets(y) else np.asarray(y)
 
 
 def take(values: Any, rows: NDArray[np.intp]) -> Any:
-    """Some entries of a sequence, an array or a pandas series; None stays None."""
-    if values is None or hasattr(values, "dtype"):
+    """Some entries of a sequence, an array or a frame; None stays None."""
+    if values is None or hasattr(values, "shape"):
         return None if values is None else np.asarray(values)[rows]
     return [values[row] for row in rows]

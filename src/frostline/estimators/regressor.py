@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from frostline.embedder import TextEmbedder
@@ -14,10 +16,13 @@ from frostline.errors import UserError
 from frostline.estimators.arms import Fitted
 from frostline.estimators.base import TextEstimator, target_vector
 from frostline.estimators.intervals import check_intervals, combine, cross_fit
+from frostline.estimators.occlusion import Occlusion
+from frostline.estimators.several import fit_each, reader_of_each, refuse_several
 from frostline.estimators.targets import TargetScale, auto_scale, check_scale
 from frostline.features import Features
 from frostline.heads import SumPool
 from frostline.numerics.metrics import regression_metrics
+from frostline.rendering import RowReader
 from frostline.splits import group_ids
 from frostline.uncertainty import CrossIntervals, ResidualIntervals
 
@@ -76,6 +81,8 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         Errors on that scale, on rows that were held out, from which prediction intervals are made.
     fold_heads_ : list of lists
         With ``"cv+"`` the heads of each fold, in the order of `arms_`; else empty.
+    each_ : list of TextRegressor
+        With several targets the fitted regressor of each, which can do whatever a regressor of one target can; else empty.
     cv_metrics_ : dict
         Out-of-fold metrics on the training rows; slightly optimistic, since the strength was chosen on the same folds.
 
@@ -89,6 +96,7 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
     pool_: SumPool | None
     intervals_: CrossIntervals | ResidualIntervals | None
     fold_heads_: list[list[Any]]
+    each_: Sequence[TextRegressor] = ()
 
     def __init__(
         self,
@@ -123,10 +131,14 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         Parameters
         ----------
         features : Features
-        y : array of shape (n_samples,)
+        y : array of shape (n_samples,) or (n_samples, n_targets)
         groups : array of shape (n_samples,), optional
         """
         y = self.check_target(y, len(features.texts))
+        if y.ndim == 2:
+            fit_each(self, features, y, groups)
+            return self
+        self.each_ = ()
         ids = group_ids(*features.alike(), *([list(groups)] if groups is not None else []))
         if self.target_transform == "auto":
             self.scale_ = auto_scale(features, y, ids, kinds=self.features, seed=int(self.seed))
@@ -153,7 +165,7 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         check_intervals(self.intervals)
 
     def predict(self, X: Any) -> NDArray[np.float64]:
-        """Predict a number a row.
+        """Predict a number a row, or one for each target.
 
         Parameters
         ----------
@@ -161,12 +173,23 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
 
         Returns
         -------
-        array of shape (n_samples,)
+        array of shape (n_samples,) or (n_samples, n_targets)
         """
         return self.predict_features(self.extract(X))
 
+    def reader(self) -> RowReader:
+        """What reads rows for predictions; of several targets once for all of them."""
+        return reader_of_each(self) if self.each_ else super().reader()
+
+    def occlude(self, X: Any) -> list[Occlusion]:
+        """Why these predictions; see :meth:`TextEstimator.occlude`."""
+        refuse_several(self, "an occlusion")
+        return super().occlude(X)
+
     def predict_features(self, features: Features) -> NDArray[np.float64]:
         """Predict from extracted features."""
+        if self.each_:
+            return np.column_stack([part.predict_features(features) for part in self.each_])
         return self.scale_.mean(self._scaled(self._inputs(features)))
 
     def _inputs(self, features: Features) -> list[Any]:
@@ -189,7 +212,8 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
 
         Returns
         -------
-        lower, upper : arrays of shape (n_samples,)
+        lower, upper : arrays of shape (n_samples,) or (n_samples, n_targets)
+            Of several targets each interval holds its own with that probability, not all of them together.
         """
         return self.predict_with_interval(self.extract(X), level)[1:]
 
@@ -200,13 +224,17 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
 
         Returns
         -------
-        predicted, lower, upper : arrays of shape (n_samples,)
+        predicted, lower, upper : arrays of shape (n_samples,) or (n_samples, n_targets)
 
         Raises
         ------
         UserError
             There were too few training rows to hold any out, or for this level.
         """
+        if self.each_:
+            found = [part.predict_with_interval(features, level) for part in self.each_]
+            predicted, lower, upper = (np.column_stack(columns) for columns in zip(*found, strict=True))
+            return predicted, lower, upper
         inputs = self._inputs(features)
         z = self._scaled(inputs)
         if self.intervals_ is None:
@@ -221,12 +249,14 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         return self.scale_.mean(z), self.scale_.back(lower), self.scale_.back(upper)
 
     def check_target(self, y: Any, n_rows: int) -> NDArray[np.float64]:
-        """Check targets: one finite number a row, not all equal to a label.
+        """Check targets: a finite number a row, or one for each of several targets.
 
         Raises
         ------
         UserError
         """
+        if y is not None and (given := np.asarray(y)).ndim == 2 and given.shape[1] > 1:
+            return np.column_stack([self.check_target(column, n_rows) for column in given.T])
         values = target_vector(y, n_rows)
         if values.dtype.kind not in "fiub":
             try:
@@ -245,10 +275,15 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
     def _targets(self, y: NDArray[Any]) -> NDArray[Any]:
         return self.scale_(y)
 
-    def _judge_held_out(self, fitted: Fitted, y: NDArray[Any]) -> None:
+    def _judge_held_out(self, fitted: Fitted, y: NDArray[Any], targets: NDArray[Any]) -> None:
         self.intervals_, self.cv_metrics_ = None, {}
         if len(fitted.rows):
             truth = self.scale_(y[fitted.rows])
             self.scale_ = self.scale_.smeared(truth - fitted.oof)
             self.intervals_ = ResidualIntervals.from_oof(truth, fitted.oof)
             self.cv_metrics_ = regression_metrics(y[fitted.rows], self.scale_.mean(np.asarray(fitted.oof)))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -25,6 +26,7 @@ from frostline.estimators.joining import ways_name
 from frostline.estimators.kept import TrainingRows
 from frostline.estimators.packing import pack_learnt, read_arms, read_folds, take_arrays
 from frostline.estimators.regressor import TextRegressor
+from frostline.estimators.several import gather
 from frostline.estimators.targets import TargetScale
 from frostline.heads import LabelPool, LogPool, SumPool, labels_from_json, labels_to_json, reads_layers
 from frostline.reports import to_card, to_html, to_json
@@ -41,8 +43,17 @@ _HEAD_FILE = "head.safetensors"
 _ROWS_FILE = "rows.safetensors"
 _KEYS = {
     "format", "files", "kind", "frostline", "params", "embedder", "taps", "backbones", "input", "arms", "pool", "classes",
-    "columns", "intervals", "folds", "scale", "n_train", "target", "cv_metrics", "decision",
+    "columns", "intervals", "folds", "scale", "targets", "n_train", "target", "cv_metrics", "decision",
 }  # fmt: skip
+_ONCE = {"format", "files", "kind", "frostline"}
+_NOTHING_LEARNT: dict[str, Any] = {
+    "arms": [],
+    "pool": None,
+    "columns": None,
+    "intervals": None,
+    "folds": [],
+    "scale": None,
+}
 _RUN_TIME = ("store", "device", "progress", "trust_remote_code")  # of this machine and its user, not of the model
 
 
@@ -65,12 +76,25 @@ def save_estimator(
     UserError
         The head cannot be written safely, or the place cannot be written.
     """
-    learnt, tensors = pack_learnt(estimator)
+    spec, tensors = _specify(estimator)
+    manifest = {"kind": type(estimator).__name__, "frostline": __version__, **spec}
+    rows = _rows_state(estimator, keep_rows, keep_texts)
+    report = report or own_report(estimator)
+    if estimator.rows_ is not None and rows:
+        report = replace(report, notes=[*report.notes, estimator.rows_.describe(keep_texts=keep_texts)])
+    files = {_HEAD_FILE: tensors, **({_ROWS_FILE: rows} if rows else {})}
+    write_folder(folder, manifest, files, _pages(report, Path(folder).name))
+
+
+def _specify(estimator: TextEstimator) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """What a folder says of an estimator, and its arrays; of several targets one within the other."""
+    each: Sequence[TextEstimator] = getattr(estimator, "each_", ())
+    learnt, tensors = (dict(_NOTHING_LEARNT), {}) if each else pack_learnt(estimator)
+    parts = [_specify(part) for part in each]
+    tensors |= {f"target{j}.{name}": array for j, (_, own) in enumerate(parts) for name, array in own.items()}
     candidate = None if estimator.embedding_ is None else estimator.embedding_.candidate
     classes = getattr(estimator, "classes_", None)
-    manifest = {
-        "kind": type(estimator).__name__,
-        "frostline": __version__,
+    return {
         "params": {
             "features": estimator.features,
             "seed": int(estimator.seed),
@@ -86,13 +110,8 @@ def save_estimator(
         "target": estimator.target_,
         "cv_metrics": estimator.cv_metrics_,
         "decision": decision_state(estimator) if isinstance(estimator, TextClassifier) else None,
-    }
-    rows = _rows_state(estimator, keep_rows, keep_texts)
-    report = report or own_report(estimator)
-    if estimator.rows_ is not None and rows:
-        report = replace(report, notes=[*report.notes, estimator.rows_.describe(keep_texts=keep_texts)])
-    files = {_HEAD_FILE: tensors, **({_ROWS_FILE: rows} if rows else {})}
-    write_folder(folder, manifest, files, _pages(report, Path(folder).name))
+        "targets": [spec for spec, _ in parts],
+    }, tensors
 
 
 def _pages(report: FitReport, folder_name: str) -> dict[str, str]:
@@ -160,28 +179,42 @@ def load(
     check_keys(manifest, _KEYS, where)
     if manifest["kind"] not in _KINDS:
         raise ArtifactError(f"{where} holds a {manifest['kind']!r}; allowed: {', '.join(_KINDS)}.")
+    run_time = {"store": store, "device": device, "progress": progress, "trust_remote_code": trust_remote_code}
+    estimator = _rebuild(manifest, manifest["kind"], dict(tensors[_HEAD_FILE]), run_time, str(folder))
+    estimator.rows_ = TrainingRows.from_state(tensors[_ROWS_FILE]) if _ROWS_FILE in tensors else None
+    return estimator
+
+
+def _rebuild(
+    manifest: dict[str, Any], kind: str, arrays: dict[str, NDArray[Any]], run_time: dict[str, Any], folder: str
+) -> TextEstimator:
+    """An estimator from what :func:`_specify` wrote."""
+    where = f"{folder}/frostline.json"
     check_keys(manifest["params"], {"features", "seed", "head"}, f"{where}: params")
     check_keys(manifest["embedder"], set(TextEmbedder().get_params()) - set(_RUN_TIME), f"{where}: embedder")
-    _check_trust(manifest, trust_remote_code, str(folder))
-    run_time = {"store": store, "device": device, "progress": progress, "trust_remote_code": trust_remote_code}
+    parts = []
+    for j, own in enumerate(manifest["targets"]):
+        check_keys(own, _KEYS - _ONCE, f"{where}: target {j}")
+        parts.append(_rebuild(own, kind, take_arrays(arrays, f"target{j}"), run_time, folder))
+    if not parts:
+        _check_trust(manifest, run_time["trust_remote_code"], folder)
     embedder = TextEmbedder(**manifest["embedder"], **run_time)
-    arrays = dict(tensors[_HEAD_FILE])
     errors, scale = (take_arrays(arrays, prefix) for prefix in ("intervals", "scale"))
     folds = read_folds(manifest["folds"], arrays)
     arms = read_arms(manifest, arrays, embedder)
     params = manifest["params"]
-    estimator = _KINDS[manifest["kind"]](
-        features=params["features"], seed=params["seed"], head=params["head"] or clone(arms[0].head), embedder=embedder
-    )
-    estimator.arms_ = arms
+    head = params["head"] or clone(parts[0].head_ if parts else arms[0].head)
+    estimator = _KINDS[kind](features=params["features"], seed=params["seed"], head=head, embedder=embedder)
+    estimator.arms_, estimator.rows_ = arms, None
     _restore(estimator, manifest)
-    estimator.rows_ = TrainingRows.from_state(tensors[_ROWS_FILE]) if _ROWS_FILE in tensors else None
-    if isinstance(estimator, TextRegressor):
+    if isinstance(estimator, TextRegressor) and parts:
+        gather(estimator, cast("list[TextRegressor]", parts))
+    elif isinstance(estimator, TextRegressor):
         estimator.scale_ = TargetScale.from_state(manifest["scale"], scale)
         estimator.target_transform = estimator.scale_.kind
         estimator.fold_heads_, estimator.intervals = folds, "cv+" if folds else "oof"
-        params, kind = manifest["intervals"], CrossIntervals if folds else ResidualIntervals
-        estimator.intervals_ = None if params is None else kind.from_state(params, errors)
+        params, made = manifest["intervals"], CrossIntervals if folds else ResidualIntervals
+        estimator.intervals_ = None if params is None else made.from_state(params, errors)
     return estimator
 
 
@@ -245,7 +278,11 @@ def own_report(estimator: TextEstimator) -> FitReport:
     return FitReport(
         task=cast(Task, estimator._task),
         title=f"{estimator.n_train_} rows",
-        target=estimator.target_ or "y",
+        target=" and ".join(_names(estimator)),
+        targets={
+            name: own_report(part)
+            for name, part in zip(_names(estimator), getattr(estimator, "each_", ()), strict=False)
+        },
         split="Out-of-fold predictions on the training rows; the strength was chosen on the same folds, so they flatter a little.",
         n_train=estimator.n_train_,
         n_test=0,
@@ -259,6 +296,14 @@ def own_report(estimator: TextEstimator) -> FitReport:
         candidates=estimator.selection_,
         notes=["Saved from Python without a test set, so there are no baselines here; `frostline fit` gives both."],
     )
+
+
+def _names(estimator: TextEstimator) -> list[str]:
+    """What the targets are called."""
+    if isinstance(estimator.target_, list):
+        return estimator.target_
+    n_targets = len(getattr(estimator, "each_", ()))
+    return [f"y{j}" for j in range(n_targets)] or [estimator.target_ or "y"]
 
 
 def describe_choice(estimator: TextEstimator) -> dict[str, Any]:
@@ -283,6 +328,9 @@ def describe_choice(estimator: TextEstimator) -> dict[str, Any]:
     chosen["input"] = "text" if names is None else [str(name) for name in names]
     chosen |= {name: getattr(embedder, name) for name in ("template", "max_length", "overflow", "precision")}
     chosen["seed"] = int(estimator.seed)
+    if each := getattr(estimator, "each_", ()):
+        ways = [ways_name([arm.kind for arm in part.arms_], "regression") for part in each]
+        return chosen | {"targets": dict(zip(_names(estimator), ways, strict=True))}
     if isinstance(estimator, TextRegressor):
         chosen["target_transform"] = estimator.scale_.kind
         chosen["intervals"] = "cv+" if estimator.fold_heads_ else "oof"

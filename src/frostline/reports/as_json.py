@@ -39,7 +39,7 @@ _KEYS = (
         "layer_metric",
         "candidates",
     ),
-    *("labels", "confusion", "classes", "mistakes", "decision"),
+    *("targets", "labels", "confusion", "classes", "mistakes", "decision"),
     *("truncated_columns", *_PARTS, "reliability", "scatter", "comparisons", "notes", "created", "version"),
 )
 
@@ -75,6 +75,7 @@ def to_json(report: FitReport) -> dict[str, Any]:
     plain["mistakes"] = [asdict(mistake) for mistake in report.mistakes]
     plain["comparisons"] = [arm_json(arm) for arm in report.comparisons]
     plain["scatter"] = thinned(report.scatter)
+    plain["targets"] = {name: to_json(own) for name, own in report.targets.items()}
     return {name: _safe(plain[name], name) for name in _KEYS}
 
 
@@ -141,6 +142,7 @@ def load_report(d: Mapping[str, Any]) -> FitReport:
         seconds=seconds,
         layer_scores=_read(d, "layer_scores", _layer_scores),
         candidates=_read(d, "candidates", lambda v: [CandidateScore(**item) for item in v]),
+        targets={name: load_report(own) for name, own in _read(d, "targets", dict).items()},
         labels=_read(d, "labels", lambda v: [_text(item) for item in v]),
         confusion=_read(d, "confusion", _counts),
         **_about_classes(d),

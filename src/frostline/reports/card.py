@@ -16,6 +16,7 @@ from frostline.reports.scores import (
     score_rows,
     show,
     show_spread,
+    target_rows,
     truncation_sentence,
     uses_backbone,
     when,
@@ -50,6 +51,9 @@ def to_card(report: FitReport, folder_name: str) -> str:
         "## Score",
         _plain(str(judge(report))),
         _scores(report),
+        _table([_plain(cell) for cell in lines[0]], [[_plain(c) for c in line] for line in lines[1:]], "---:")
+        if (lines := target_rows(report))
+        else "",
         "## Data",
         _bullets([f"{data_sentence(report)} Source: {data}.", *_tested(report)]),
         "## Use",

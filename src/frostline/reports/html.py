@@ -30,6 +30,7 @@ from frostline.reports.scores import (
     score_rows,
     show,
     show_spread,
+    target_rows,
     truncation_sentence,
     uses_backbone,
     when,
@@ -69,9 +70,28 @@ def to_html(report: FitReport) -> str:
         _verdict(report),
     )
     learned = (*_plots(report), _layers(report), _choice(report))
-    sections = [_scores(report), _comparison(report), _decision(report), *learned, _facts(report), _notes(report)]
+    sections = [
+        _scores(report),
+        _targets(report),
+        _comparison(report),
+        _decision(report),
+        *learned,
+        _facts(report),
+        _notes(report),
+    ]
     end = element("footer", " · ".join(filter(None, (f"Frostline {report.version}".strip(), when(report.created)))))
     return document(f"{title} – Frostline report", top, *sections, end)
+
+
+def _targets(report: FitReport) -> Markup:
+    """Of several targets the scores of each, and what a report on that target alone shows."""
+    if not (lines := target_rows(report)):
+        return Markup()
+    table = _table("Scores of each target, in its own units where they have one", lines[0], lines[1:])
+    own = [
+        _details(name, _scores(one), *_plots(one), _layers(one), _choice(one)) for name, one in report.targets.items()
+    ]
+    return _section("Each target", table, *own)
 
 
 def _details(summary: str, *content: str) -> Markup:

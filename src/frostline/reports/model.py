@@ -171,6 +171,8 @@ class FitReport:
         Score of each layer alone, by cross-validation on training rows; `layer_metric` names the score.
     candidates : list of CandidateScore
         What was compared to choose layers, fusion and features.
+    targets : dict of str to FitReport
+        Of several targets a report on each; `metrics` and `baselines` are then means over them.
     labels, confusion
         Class labels as text, and counts of shape (n_classes, n_classes), rows = true class; classification only.
     classes : list of ClassScore
@@ -209,6 +211,7 @@ class FitReport:
     layer_scores: list[LayerScore] = field(default_factory=list)
     layer_metric: str = ""
     candidates: list[CandidateScore] = field(default_factory=list)
+    targets: dict[str, FitReport] = field(default_factory=dict)
     labels: list[str] = field(default_factory=list)
     confusion: IntArray | None = None
     classes: list[ClassScore] = field(default_factory=list)

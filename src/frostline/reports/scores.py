@@ -27,6 +27,7 @@ __all__ = [
     "show",
     "show_spread",
     "standard_error",
+    "target_rows",
     "truncation_sentence",
     "uses_backbone",
     "when",
@@ -127,6 +128,15 @@ def score_rows(report: FitReport) -> Iterator[ScoreRow]:
     known = [key for key in _BASELINES if key in report.baselines]
     for key in known + [key for key in report.baselines if key not in _BASELINES]:
         yield ScoreRow(_BASELINES.get(key, key), report.baselines[key], "baseline", key)
+
+
+def target_rows(report: FitReport) -> list[list[str]]:
+    """Of several targets a line of scores for each, a header first; nothing of one target."""
+    if not report.targets:
+        return []
+    metrics = metrics_of(report)
+    lines = [[name, *(show(m, own.metrics.get(m.key)) for m in metrics)] for name, own in report.targets.items()]
+    return [["target", *(m.name for m in metrics)], *lines]
 
 
 def digits(value: float) -> str:

@@ -18,6 +18,7 @@ from frostline.reports.scores import (
     score_rows,
     show,
     show_spread,
+    target_rows,
     truncation_sentence,
     when,
 )
@@ -87,9 +88,13 @@ def _table(report: FitReport) -> list[str]:
         name = row.name if row.kind in ("frostline", "baseline") else f"  {row.name}"
         write = show_spread if row.kind == "spread" else show
         grid.append([_printable(name), *(write(m, row.values.get(m.key)) for m in metrics)])
+    if lines := target_rows(report):
+        grid += [[""] * len(grid[0]), *([_printable(line[0]), *line[1:]] for line in lines)]
     widths = [max(len(line[i]) for line in grid) for i in range(len(grid[0]))]
     return [
-        "  ".join([f"{line[0]:<{widths[0]}}", *(f"{v:>{w}}" for v, w in zip(line[1:], widths[1:], strict=True))])
+        "  ".join(
+            [f"{line[0]:<{widths[0]}}", *(f"{v:>{w}}" for v, w in zip(line[1:], widths[1:], strict=True))]
+        ).rstrip()
         for line in grid
     ]
 
