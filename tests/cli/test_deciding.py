@@ -57,15 +57,23 @@ def test_each_class_is_scored_and_mistakes_are_quoted(fit, tmp_path):
     assert all({m["true"], m["predicted"]} == {"ham", "spam"} for m in found["mistakes"])
     text = found["mistakes"][0]["text"]
     page = (tmp_path / "m" / "report.html").read_text()
-    assert text in page
     assert "Score of each class" in page
+    assert not any(text in file.read_text("utf-8", "replace") for file in (tmp_path / "m").iterdir())
     assert "spam: F1" in out.replace("\n          ", " ")
     assert found["decision"] == {}
 
 
+def test_the_folder_quotes_texts_only_where_it_may_keep_them(fit, tmp_path):
+    code, found, _ = fit("--keep-texts")
+    assert code == 0
+    for name in ("report.html", "report.json"):
+        assert found["mistakes"][0]["text"] in (tmp_path / "m" / name).read_text()
+
+
 def test_no_text_is_quoted_where_none_is_wanted(fit, tmp_path):
-    code, found, _ = fit("--no-texts")
+    code, found, out = fit("--no-texts", "--keep-texts")
     assert (code, found["mistakes"]) == (0, [])
+    assert "such as" not in out
     assert "most confident mistakes" not in (tmp_path / "m" / "report.html").read_text()
 
 

@@ -128,6 +128,12 @@ def test_options_that_it_does_not_go_with(table, folder, tmp_path, options, word
     assert not (tmp_path / "a").exists()
 
 
+def test_several_targets_are_refused(table, folder, tmp_path):
+    table.write_text(table.read_text().replace("label,y", "z,y").replace("long", "1.5").replace("short", "0.5"))
+    with pytest.raises(UserError, match="compared on one target"):
+        frostline.fit_table(table, out=tmp_path / "a", **job(folder, ["z", "y"]))
+
+
 @pytest.mark.parametrize(
     ("backbone", "how", "words"),
     [

@@ -64,11 +64,14 @@ def fit(
         str | None,
         typer.Option("--label-separator", metavar="S", help="What parts several labels of a row in a text: '|'."),
     ] = None,
-    no_texts: Annotated[bool, typer.Option("--no-texts", help="Quote no texts of mistakes in the report.")] = False,
+    no_texts: Annotated[
+        bool, typer.Option("--no-texts", help="Quote no texts of mistakes on the screen either.")
+    ] = False,
     time: o.Time = None,
     unlabeled: o.Unlabeled = "skip",
     keep_texts: Annotated[
-        bool, typer.Option("--keep-texts", help="The folder keeps the training rows' texts.")
+        bool,
+        typer.Option("--keep-texts", help="The folder keeps texts: of training rows, and of mistakes in its report."),
     ] = False,
     no_neighbors: Annotated[
         bool, typer.Option("--no-neighbors", help="The folder keeps no vectors of the training rows.")

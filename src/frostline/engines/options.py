@@ -99,7 +99,8 @@ class FitOptions:
     decision : Decision, default=None
         Costs, a threshold, or a precision below which no answer is given.
     show_texts : bool, default=True
-        Whether the report quotes the beginning of test rows that were predicted wrongly.
+        Whether the report quotes the beginning of test rows that were predicted wrongly; in the folder it does so only with
+        `keep_texts`.
     label_separator : str, optional
         What parts the labels of a row in the target's text, such as ``"|"``; lists are sets of labels without it.
     time : str, optional
@@ -109,7 +110,7 @@ class FitOptions:
     keep_rows : bool, default=True
         Whether the folder keeps vectors of the training rows, for neighbors and further training.
     keep_texts : bool, default=False
-        Whether it keeps their texts as well.
+        Whether it keeps their texts as well, and the quotes of its report.
     intervals : {"auto", "cv+", "oof"}, default="auto"
         As for :class:`frostline.TextRegressor`.
     compare : str, optional

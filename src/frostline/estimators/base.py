@@ -277,7 +277,7 @@ class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
             Whether vectors (half precision, at most 128 MiB), digests and targets of the training rows go with it, for
             :meth:`neighbors` and :meth:`update`.
         keep_texts : bool, default=False
-            Whether the rows' texts do as well.
+            Whether any text stays in the folder: those of the kept rows, and of the mistakes that the report quotes.
         """
         from frostline.estimators.saving import save_estimator
 

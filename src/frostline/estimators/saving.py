@@ -82,6 +82,8 @@ def save_estimator(
     report = report or own_report(estimator)
     if estimator.rows_ is not None and rows:
         report = replace(report, notes=[*report.notes, estimator.rows_.describe(keep_texts=keep_texts)])
+    if not keep_texts:
+        report = replace(report, mistakes=[])
     files = {_HEAD_FILE: tensors, **({_ROWS_FILE: rows} if rows else {})}
     write_folder(folder, manifest, files, _pages(report, Path(folder).name))
 

@@ -129,8 +129,12 @@ def _classes(report: FitReport) -> Iterator[tuple[str, str]]:
         yield "", f"and {rest} classes with a better F1 (all in report.html)"
     for i, (pair, mistakes) in enumerate(confusions(report, 2 if len(report.labels) > 2 or report.mistakes else 0)):
         about = f"{_brief(pair.true)} taken for {_brief(pair.predicted)}: {pair.n:,} rows ({100 * pair.share:.1f} %)"
-        yield "" if i else "confused", about + "".join(f', such as "{_brief(m.text)}"' for m in mistakes[:1])
+        yield "" if i else "confused", about + "".join(f', such as "{_start(m.text)}"' for m in mistakes[:1])
+
+
+def _start(text: str) -> str:
+    return text if len(text) <= _LONG else f"{text[:_LONG]}…"
 
 
 def _brief(text: str) -> str:
-    return text if len(text) <= _LONG else f"{text[:_LONG]}… (cut here; whole in report.html)"
+    return text if len(text) <= _LONG else f"{_start(text)} (cut here; whole in report.html)"
