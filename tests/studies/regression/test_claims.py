@@ -62,8 +62,8 @@ def test_the_same_code_says_yes_and_no(options, taus, flat, less, beats):
     section = claims_section(View(plan, results(plan, taus)))
     table, ours = section.tables
     words = [row[1] for row in table.rows]
-    assert section.text.startswith(f"Of {len(words)} statements: ")
-    assert f"{words.count(flat)} {flat}" in section.text
+    assert section.text.startswith(f"{len(words)} statements; ")
+    assert f"{flat}: {words.count(flat)}" in section.text
     verdicts = {row[0]: row[1] for row in table.rows}
     assert verdicts["embeddings stay flat as parameters are added"] == flat
     assert verdicts["columns lose more than embeddings"] == less

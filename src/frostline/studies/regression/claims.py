@@ -65,9 +65,9 @@ def claims_section(view: View) -> StudySection:
     if ours:
         tables.append(StudyTable("Questions of our own", ["", "answer", "found", "figure that decides it"], ours))
     words = [row[1] for row in rows]
-    counted = ", ".join(f"{words.count(word)} {word}" for word in _VERDICTS if word in words)
+    counted = ", ".join(f"{word}: {words.count(word)}" for word in _VERDICTS if word in words)
     title = f"What reproduces with {view.plan.options.backbones[0]}"
-    return StudySection(title, f"Of {len(rows)} statements: {counted}.", tables)
+    return StudySection(title, f"{len(rows)} statements; {counted}.", tables)
 
 
 def _claim(said: str, estimate: Estimate | None, figure: str, threshold: float = 0.0) -> Claim:
