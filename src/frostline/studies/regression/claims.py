@@ -18,6 +18,9 @@ __all__ = ["claims_section", "verdict"]
 _ROBUST = 0.05
 """A loss of Kendall tau up to which a curve counts as flat, and a change as little."""
 
+_MANY = 25
+"""Parameters from which on they count as many."""
+
 _VERDICTS = ("reproduces", "does not reproduce", "not resolved", "not measured")
 
 _ANSWERS = {"reproduces": "yes", "does not reproduce": "no"}
@@ -62,9 +65,9 @@ def claims_section(view: View) -> StudySection:
     if ours:
         tables.append(StudyTable("Questions of our own", ["", "answer", "found", "figure that decides it"], ours))
     words = [row[1] for row in rows]
-    counted = ", ".join(f"{words.count(word)} {word}" for word in _VERDICTS if word in words)
+    counted = ", ".join(f"{word}: {words.count(word)}" for word in _VERDICTS if word in words)
     title = f"What reproduces with {view.plan.options.backbones[0]}"
-    return StudySection(title, f"Of {len(rows)} statements: {counted}.", tables)
+    return StudySection(title, f"{len(rows)} statements; {counted}.", tables)
 
 
 def _claim(said: str, estimate: Estimate | None, figure: str, threshold: float = 0.0) -> Claim:
@@ -119,7 +122,7 @@ def _robustness(view: View) -> Iterator[Claim]:
         flat = verdict(None if loss is None else _mirrored(loss, 0.0), -_ROBUST)
         yield "embeddings stay flat as parameters are added", flat, loss, f"tau that vectors + MLP lose {span}"
         yield _claim("columns lose more than embeddings", less, f"loss of columns minus loss of vectors, MLP, {span}")
-    for head in ("mlp", "boosting"):
+    for head in ("mlp", "boosting") if high[1] >= _MANY else ():
         gain = mean_over(view.gain(high, (main, "mlp"), (RAW, head)), signed=True)
         figure = f"tau of vectors + MLP minus columns + {TITLES[head]}, DOF {high[1]}"
         yield _claim(f"with many parameters embeddings beat columns + {TITLES[head]}", gain, figure)
