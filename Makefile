@@ -37,7 +37,7 @@ demo: install ## train on the bundled data; the reports land in runs/
 	@echo "Open the reports: $(CURDIR)/runs/mr/report.html and $(CURDIR)/runs/auto-mpg/report.html"
 
 FILMS := examples/data/films
-STEPS := 120
+STEPS := 100
 
 demo-explain: install ## teach the starter LM to describe films by their vectors; films it never saw, a blend, a viewer
 	@mkdir -p runs/films
@@ -49,8 +49,8 @@ demo-explain: install ## teach the starter LM to describe films by their vectors
 	$(BIN)/frostline explain runs/films/explainer --vectors runs/films/vectors.parquet --id 2762,59315,1201
 	@echo; echo "== A film nobody made: half way between Toy Story and The Matrix"
 	$(BIN)/frostline explain runs/films/explainer --blend 1 2571
-	@echo; echo "== A viewer, from 232 ratings: which films would they like?"
-	$(BIN)/frostline explain runs/films/taste --vectors runs/films/users.parquet --id 1 --task viewer
+	@echo; echo "== A viewer of 232 films, in the space of who rated what: what kind of film lies where they do?"
+	$(BIN)/frostline explain runs/films/taste --vectors runs/films/users.parquet --id 1
 
 test: install ## run the tests, offline; one file: make test TEST_ARGS=tests/test_import.py
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TEST_ARGS)  # two workers share two cores: more threads would only wait
