@@ -49,7 +49,7 @@ demo-explain: install ## teach the starter LM to describe films by their vectors
 	$(BIN)/frostline explain runs/films/explainer --vectors runs/films/vectors.parquet --id 2762,59315,1201
 	@echo; echo "== A film nobody made: half way between Toy Story and The Matrix"
 	$(BIN)/frostline explain runs/films/explainer --blend 1 2571
-	@echo; echo "== A viewer of 232 films, in the space of who rated what: what kind of film lies where they do?"
+	@echo; echo "== A viewer of 213 films, in the space of who rated what: what kind of film lies where they do?"
 	$(BIN)/frostline explain runs/films/taste --vectors runs/films/users.parquet --id 1
 
 test: install ## run the tests, offline; one file: make test TEST_ARGS=tests/test_import.py
