@@ -27,7 +27,14 @@ def rows(name: str) -> list[dict[str, str]]:
 
 
 def test_no_table_is_left_out() -> None:
-    assert {path.relative_to(DATA).as_posix() for path in DATA.rglob("*.csv")} == set(TABLES)
+    assert {path.relative_to(DATA).as_posix() for path in DATA.rglob("*.csv")} == {*TABLES, "index.csv"}
+
+
+def test_the_index_names_tables_and_their_columns() -> None:
+    for entry in rows("index.csv"):
+        header = rows(f"{entry['name']}/{entry['name']}.csv")[0]
+        named = [*entry["targets"].split("|"), *entry["group"].split("|"), *entry["drop"].split("|")]
+        assert {column for column in named if column} <= set(header)
 
 
 @pytest.mark.parametrize("name", TABLES)

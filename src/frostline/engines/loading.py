@@ -55,8 +55,8 @@ def load(
     return found
 
 
-def target_of(estimator: Any, folder: str | Path, *, hint: str) -> str:
-    """The target column of a saved predictor; `hint` says what to do where it knows none.
+def target_of(estimator: Any, folder: str | Path, *, hint: str) -> str | list[str]:
+    """The target column of a saved predictor, or its several; `hint` says what to do where it knows none.
 
     Raises
     ------
@@ -65,7 +65,8 @@ def target_of(estimator: Any, folder: str | Path, *, hint: str) -> str:
     """
     if estimator.target_ is None:
         raise ArtifactError(f"{folder} was saved from Python and does not know its target column.", hint=hint)
-    return str(estimator.target_)
+    target: str | list[str] = estimator.target_
+    return target
 
 
 def _kind(folder: Path) -> str:
