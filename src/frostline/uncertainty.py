@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from frostline.errors import ArtifactError, UserError
 
-__all__ = ["CrossIntervals", "ResidualIntervals", "conformal_quantile", "cv_plus"]
+__all__ = ["CrossIntervals", "ResidualIntervals", "TooFewRowsError", "conformal_quantile", "cv_plus"]
 
 Floats = NDArray[np.float64]
 _ROUNDING = 1e-9
@@ -117,6 +117,10 @@ def cv_plus(predicted: ArrayLike, residuals: ArrayLike, folds: ArrayLike, level:
     return lower, upper
 
 
+class TooFewRowsError(UserError):
+    """So few rows promise no interval at this level; predictions without intervals can be had."""
+
+
 def _check_rows(n: int, level: float) -> int:
     """The rank that is needed.
 
@@ -127,7 +131,7 @@ def _check_rows(n: int, level: float) -> int:
     """
     if (k := conformal_rank(n, level)) > n:
         needed = math.ceil(level / (1 - level) - _ROUNDING)
-        raise UserError(
+        raise TooFewRowsError(
             f"{n} rows are too few for intervals at level {level:g}: at least {needed} are needed.",
             hint=f"Train on more rows, or ask for a level of at most {n / (n + 1):.3g}.",
         )

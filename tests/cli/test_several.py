@@ -94,3 +94,16 @@ def test_folds_give_the_spread_of_the_mean(capsys, data, tmp_path):
     assert code == 0, err
     found = result(out)
     assert set(found["metrics_std"]) == set(found["targets"]["price"]["metrics_std"]) == METRICS
+
+
+def test_a_handful_of_rows_is_fitted_without_coverage_and_intervals_are_refused(capsys, data, tmp_path):
+    lines = data.read_text().splitlines()
+    few = tmp_path / "few.csv"
+    few.write_text("\n".join(lines[:1] + lines[10:20]) + "\n")
+    arguments = ("--target", "price", "--columns", "size", "--features", "raw", "--out", tmp_path / "m", "--json")
+    code, out, _ = run(capsys, "fit", few, *arguments)
+    assert code == 0
+    assert set(result(out)["metrics"]) == METRICS - {"coverage", "width"}
+    code, _, err = run(capsys, "predict", tmp_path / "m", data, "--interval", "0.9", "--out", tmp_path / "p.csv")
+    assert code == 2
+    assert "too few for intervals at level 0.9: at least 9 are needed" in err

@@ -102,6 +102,7 @@ def test_semantic_is_embed_with_ids(run, tmp_path) -> None:
         (("behavioral", "r.csv", "--user", "u", "--item", "i", "--out", "v.parquet"), "2 users and 2 items"),
         (("graph", "r.csv", "--source", "u", "--target", "i", "--out", "v.npy"), ".parquet"),
         (("semantic", "r.csv", "--id", "u", "--text", "i", "--out", "v.npy"), ".parquet"),
+        (("semantic", "r.csv", "--id", "r", "--text", "i", "--out", "v.parquet"), "Row 2 has no id in 'r'"),
     ],
 )  # fmt: skip
 def test_mistakes_exit_with_2_and_one_message(run, tmp_path, args, message) -> None:

@@ -265,3 +265,10 @@ def test_a_column_may_decide_the_split_and_other_rows_are_not_even_kept(llm):
         elm.describe("159")
     with pytest.raises(UserError, match="must call some rows 'train' and some 'valid'; it says comedy"):
         made(llm).fit((ids, X), table, encoder="words", options=FAST, held_out="kind")
+
+
+def test_equal_vectors_are_named_as_the_cause():
+    ids = [str(i) for i in range(20)]
+    rows = [{"id": name, "text": f"text number {name}"} for name in ids]
+    with pytest.raises(UserError, match="All 20 rows are one thing"):
+        ELM("unused").fit((ids, np.ones((20, 4), np.float32)), rows)

@@ -49,6 +49,8 @@ def test_whole_numbers_are_one_id_however_they_are_written():
     ("table", "said"),
     [
         ({"id": ["a"], "vec": [[1.0]]}, "no column 'vector'; it has id, vec"),
+        ({"id": [], "vector": []}, "has no rows; a list of numbers is needed"),
+        ({"id": ["a"], "vector": [1.5]}, "column 'vector' of double; a list of numbers is needed"),
         ({"id": ["a", "b"], "vector": [[1.0], [1.0, 2.0]]}, "different widths"),
         ({"id": ["a", "a"], "vector": [[1.0], [2.0]]}, "more than once, such as 'a'"),
         ({"id": ["a", "b"], "vector": [[1.0], [float("nan")]]}, "NaN or infinity, the first is that of id 'b'"),

@@ -173,6 +173,11 @@ def _split(raw: Records, own: VectorTable, held_out: float | Sequence[Any], seed
             raise UserError(f"{len(missing)} held-out ids have no vector and row, such as {missing[0]!r}.")
         is_train = np.array([key not in wanted for key in own.ids])
         _refuse_shared(own, keys, is_train)
+    if len(set(keys)) == 1:
+        raise UserError(
+            f"All {len(keys)} rows are one thing: they share a text, a vector, or a title and year, so that none can be held out.",
+            hint="look at the vectors: they may all be equal",
+        )
     if is_train.all() or not is_train.any():
         raise UserError(
             f"{int(is_train.sum())} of {len(is_train)} rows would train and the rest be held out; both need some.",

@@ -165,4 +165,6 @@ class PromptEncoder:
         )
 
     def _ids(self, text: str) -> list[int]:
-        return [int(i) for i in self.tokenizer(text, add_special_tokens=False)["input_ids"]] if text else []
+        return (
+            [int(i) for i in self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]] if text else []
+        )

@@ -13,6 +13,7 @@ from frostline.contracts import EmbedStats
 from frostline.embedder import TextEmbedder
 from frostline.engines.inputs import build_embedder, column_values, input_columns
 from frostline.engines.options import EmbedOptions, InputOptions
+from frostline.errors import UserError
 from frostline.features import Forecast
 from frostline.rendering import Rendered, RowStream
 from frostline.tables import VECTOR_ENDINGS, check_output, iter_tables, pick_columns, read_table, vector_writer
@@ -58,7 +59,7 @@ def embed_table(
         n_before = 0
         for table in iter_tables(data, WINDOW_ROWS):
             rows = range(n_before, n_before := n_before + table.num_rows)
-            ids.append(column_values(table, inputs.id) if inputs.id else list(rows))
+            ids.append(_ids(table, inputs.id, rows.start) if inputs.id else list(rows))
             yield embedder.render(_input_table(table, inputs))
 
     stream = RowStream(embedder.extractor(), windows())
@@ -70,6 +71,22 @@ def embed_table(
             write(ids.pop(0), vectors)
             dim = int(vectors.shape[-1])
     return stream.stats(), dim
+
+
+def _ids(table: pa.Table, name: str, n_before: int) -> list[Any]:
+    """The ids of some rows.
+
+    Raises
+    ------
+    UserError
+        A row has none: nobody could find its vector again.
+    """
+    found = column_values(table, name)
+    if missing := [n_before + i for i, value in enumerate(found, start=1) if value is None or value == ""]:
+        raise UserError(
+            f"Row {missing[0]} has no id in {name!r}.", hint="give every row an id, or leave --id out to number them"
+        )
+    return found
 
 
 def _recipe(embedder: TextEmbedder) -> dict[str, Any]:

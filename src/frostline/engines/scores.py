@@ -17,6 +17,7 @@ from frostline.features import Features
 from frostline.heads import fit_head, make_head
 from frostline.numerics.metrics import classification_metrics, confusion, regression_metrics, reliability_bins
 from frostline.reports.model import LayerScore, Mistake
+from frostline.uncertainty import TooFewRowsError
 
 __all__ = ["LEVEL", "Judgement", "judge", "judge_folds", "layer_scores"]
 
@@ -133,11 +134,15 @@ def _judge_numbers(
     estimator: Any, features: Features, y: NDArray[Any], baselines: dict[str, dict[str, float]]
 ) -> Judgement:
     y = y.astype(np.float64)
-    predicted, lower, upper = estimator.predict_with_interval(features, LEVEL)
+    ends: dict[str, NDArray[Any]] = {}
+    try:
+        predicted, ends["lower"], ends["upper"] = estimator.predict_with_interval(features, LEVEL)
+    except TooFewRowsError:  # scores without coverage; who asks for intervals is told why there are none
+        predicted = estimator.predict_features(features)
     return Judgement(
-        metrics=regression_metrics(y, predicted, lower, upper),
+        metrics=regression_metrics(y, predicted, **ends),
         baselines=baselines,
-        scatter={"y_true": y, "y_pred": predicted, "lower": lower, "upper": upper},
+        scatter={"y_true": y, "y_pred": predicted, **ends},
         answers=predicted,
     )
 

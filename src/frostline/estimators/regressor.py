@@ -24,7 +24,7 @@ from frostline.heads import SumPool
 from frostline.numerics.metrics import regression_metrics
 from frostline.rendering import RowReader
 from frostline.splits import group_ids
-from frostline.uncertainty import CrossIntervals, ResidualIntervals
+from frostline.uncertainty import CrossIntervals, ResidualIntervals, TooFewRowsError
 
 __all__ = ["TextRegressor"]
 
@@ -238,7 +238,7 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         inputs = self._inputs(features)
         z = self._scaled(inputs)
         if self.intervals_ is None:
-            raise UserError(
+            raise TooFewRowsError(
                 "There were too few training rows to know how far predictions err.", hint="fit on more rows"
             )
         if isinstance(self.intervals_, CrossIntervals):

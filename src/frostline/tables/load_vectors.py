@@ -82,6 +82,9 @@ def _from_parquet(path: Path) -> VectorTable:
             hint="frostline embed and frostline space write id and vector",
         )
     column = table.column("vector").combine_chunks()
+    if not len(column) or not hasattr(column, "flatten"):
+        held = f"column 'vector' of {column.type}" if len(column) else "no rows"
+        raise UserError(f"{path} has {held}; a list of numbers is needed in each row.")
     lengths = set(column.value_lengths().to_pylist() if hasattr(column, "value_lengths") else [])
     if len(lengths) > 1 or None in lengths:
         raise UserError(f"The vectors of {path} have different widths, or some are missing.")
