@@ -24,6 +24,10 @@ __all__ = ["FitRows", "group_rows", "make_split", "read_rows"]
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
+FEWEST_ROWS = 5
+"""Rows with which a regression is tried."""
+
+
 @dataclass(frozen=True)
 class FitRows:
     """Training rows, followed by those of the test file where there is one.
@@ -82,6 +86,12 @@ def read_rows(train: str | Path, options: FitOptions, inputs: InputOptions) -> F
     columns = input_columns(files[0].table, inputs, (inputs.id, options.group, options.time), targets)
     y = [file.y for file in files]
     task = infer_task(y[0], options.task)
+    if task == "regression" and len(y[0]) < FEWEST_ROWS:
+        raise UserError(
+            f"{files[0].name} has {len(y[0])} rows with a target, too few to learn from and to judge: at least "
+            f"{FEWEST_ROWS} are needed.",
+            hint="label more rows",
+        )
     if (
         len(y) == 2
         and y[0].ndim == 1
