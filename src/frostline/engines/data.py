@@ -86,22 +86,7 @@ def read_rows(train: str | Path, options: FitOptions, inputs: InputOptions) -> F
     columns = input_columns(files[0].table, inputs, (inputs.id, options.group, options.time), targets)
     y = [file.y for file in files]
     task = infer_task(y[0], options.task)
-    if task == "regression" and len(y[0]) < FEWEST_ROWS:
-        raise UserError(
-            f"{files[0].name} has {len(y[0])} rows with a target, too few to learn from and to judge: at least "
-            f"{FEWEST_ROWS} are needed.",
-            hint="label more rows",
-        )
-    if (
-        len(y) == 2
-        and y[0].ndim == 1
-        and _kind(y[0]) != _kind(y[1])
-        and {y[0].dtype.kind, y[1].dtype.kind} != {"i", "f"}
-    ):
-        raise UserError(
-            f"The target {targets[0]!r} is {_kind(y[0])} in {files[0].name} and {_kind(y[1])} in {files[1].name}.",
-            hint="write the labels the same way in both files",
-        )
+    _check_targets(files, targets[0], task)
 
     def joined(name: str) -> list[Any]:
         return [value for file in files for value in column_values(file.table, name)]
@@ -119,6 +104,27 @@ def read_rows(train: str | Path, options: FitOptions, inputs: InputOptions) -> F
         task=task,
         title=Path(train).name,
     )
+
+
+def _check_targets(files: list[Labeled], target: str, task: str) -> None:
+    """Refuse a handful of numbers, and files whose targets are of two kinds."""
+    y = [file.y for file in files]
+    if task == "regression" and len(y[0]) < FEWEST_ROWS:
+        raise UserError(
+            f"{files[0].name} has {len(y[0])} rows with a target, too few to learn from and to judge: at least "
+            f"{FEWEST_ROWS} are needed.",
+            hint="label more rows",
+        )
+    if (
+        len(y) == 2
+        and y[0].ndim == 1
+        and _kind(y[0]) != _kind(y[1])
+        and {y[0].dtype.kind, y[1].dtype.kind} != {"i", "f"}
+    ):
+        raise UserError(
+            f"The target {target!r} is {_kind(y[0])} in {files[0].name} and {_kind(y[1])} in {files[1].name}.",
+            hint="write the labels the same way in both files",
+        )
 
 
 def _numbers(files: list[Labeled]) -> list[Any]:
