@@ -44,10 +44,10 @@ def start_writer(folder: Path, seed: int, n: int = 10**6, *, stay: bool = False)
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def last_reported(writer: subprocess.Popen[str]) -> int:
-    """Wait for a writer's end; the last batch that it said was committed, -1 where it said nothing."""
+def last_reported(writer: subprocess.Popen[str], heard: int = -1) -> int:
+    """Wait for a writer's end; the last batch that it said was committed, `heard` where it said nothing since."""
     lines = writer.communicate()[0].splitlines()
-    return int(lines[-1]) if lines else -1
+    return int(lines[-1]) if lines else heard
 
 
 def check(store: Store, seed: int, reported: int) -> None:
@@ -71,17 +71,17 @@ def kill(folder: Path, n_kills: int, at_once: int = 4, seed: int = 0) -> int:
         for first in range(0, n_kills, at_once):
             seeds = range(first, min(first + at_once, n_kills))
             writers = [start_writer(folder, s) for s in seeds]
+            heard = [-1] * len(writers)
             # Every other round dies between the birth of the processes and their first batches.
             if first // at_once % 2:
                 time.sleep(rng.uniform(0.2, 0.5))
             else:
-                for writer in writers:
-                    writer.stdout.readline()
+                heard = [int(writer.stdout.readline()) for writer in writers]
             for writer in rng.sample(writers, len(writers)):
                 time.sleep(rng.expovariate(1 / 0.02))
                 writer.kill()
-            for s, writer in zip(seeds, writers, strict=True):
-                reported = last_reported(writer)
+            for s, writer, first_heard in zip(seeds, writers, heard, strict=True):
+                reported = last_reported(writer, first_heard)
                 check(store, s, reported)
                 n_reported += reported + 1
         if (found := store.verify())["n_bad"]:
