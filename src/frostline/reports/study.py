@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from frostline.reports.markup import Markup, element
@@ -14,7 +12,6 @@ from frostline.reports.page import document, figure, section
 from frostline.reports.page import table as html_table
 from frostline.reports.scores import MISSING, digits, duration
 from frostline.reports.svg import Scale, canvas, label, padded, polyline, shorten, tick_text, x_axis, y_axis
-from frostline.tables import replacing
 
 __all__ = ["Estimate", "StudyFigure", "StudyPlot", "StudyReport", "StudySection", "StudyTable"]
 
@@ -171,15 +168,6 @@ class StudyReport:
     def _done(self) -> str:
         failed = f"; {self.n_failed} have no result" if self.n_failed else ""
         return f"{self.n_cells} cells, {self.n_run} run now in {duration(self.seconds)}{failed}"
-
-    def save(self, folder: Path) -> None:
-        """Write ``study.html`` and ``study.json``, each whole or not at all."""
-        for name, text in (
-            ("study.html", self.to_html()),
-            ("study.json", json.dumps(self.to_json(), ensure_ascii=False)),
-        ):
-            with replacing(folder / name) as file:
-                file.write(text.encode())
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -22,7 +22,7 @@ from frostline.errors import UserError
 from frostline.lms import LanguageModel, open_lm
 from frostline.reports.study import StudyReport
 from frostline.studies.arms import Arm, pack, run_arm
-from frostline.studies.cells import Cell, run_cells
+from frostline.studies.cells import Cell, run_cells, write_report
 from frostline.studies.llmembed_report import Layout, make_report
 from frostline.studies.prompting import PROMPT_ARMS, PromptArm, run_prompts
 from frostline.studies.readings import DEEPEST, Readings, n_states, stamp_of
@@ -125,7 +125,7 @@ def study_llmembed(out: str | Path, options: LlmembedOptions | None = None) -> S
     outcomes = run_cells(plan.cells(), folder / "cells", progress=options.progress)
     layout = Layout(sets, backbones, plan.single(), plan.ablations(), plan.heads(), plan.few_arms(), options.few)
     report = replace(make_report(layout, outcomes), seconds=time.perf_counter() - began)
-    report.save(folder)
+    write_report(report, folder)
     return report
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from frostline.errors import UserError
 from frostline.reports.study import StudyReport
-from frostline.studies.cells import run_cells
+from frostline.studies.cells import run_cells, write_report
 from frostline.studies.readings import stamp_of
 from frostline.studies.regression.encodings import Encoding, random_of_width
 from frostline.studies.regression.options import RegressionOptions
@@ -54,7 +54,7 @@ def study_regression(out: str | Path, options: RegressionOptions | None = None) 
     plan = Plan(options, functions, tables, _grown(options, folder), stamps)
     outcomes = run_cells(plan.cells(), folder / "cells", progress=options.progress)
     report = replace(make_report(plan, outcomes), seconds=time.perf_counter() - began)
-    report.save(folder)
+    write_report(report, folder)
     return report
 
 
