@@ -93,7 +93,9 @@ def test_semantic_is_embed_with_ids(run, tmp_path) -> None:
     assert pq.read_table(tmp_path / "v.parquet").equals(pq.read_table(tmp_path / "w.parquet"))
 
 
-def test_a_repeated_id_is_refused_before_anything_is_embedded_and_embed_still_takes_it(run, tmp_path, monkeypatch) -> None:
+def test_a_repeated_id_is_refused_before_anything_is_embedded_and_embed_still_takes_it(
+    run, tmp_path, monkeypatch
+) -> None:
     monkeypatch.setattr("frostline.engines.embed.WINDOW_ROWS", 2)
     table = write(tmp_path / "t.csv", "key,text", [(1, "abc"), (2, "def"), (3, "ghi"), (1, "jkl")])
     shared = ("--text", "text", "--id", "key", "--backbone", tiny_bert(tmp_path / "m"), "--no-store", "--quiet")

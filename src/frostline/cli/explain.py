@@ -102,7 +102,9 @@ def adapt(
     if not quiet:
         typer.echo(elm.card())
     report = elm.report_
-    result = {key: report[key] for key in ("n_train", "n_val", "seconds", "loss", "scores", "start", "skipped", "empty")}
+    result = {
+        key: report[key] for key in ("n_train", "n_val", "seconds", "loss", "scores", "start", "skipped", "empty")
+    }
     o.emit({**result, "artifact": out}, as_json=json)
 
 
