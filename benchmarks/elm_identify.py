@@ -21,36 +21,25 @@ import pyarrow as pa
 
 import frostline
 from frostline.elm.decoding import Decoding
-from frostline.elm.evaluation import attribute_scores
+from frostline.elm.evaluation import attribute_scores, evaluate_space
 from frostline.elm.records import read_records
-from frostline.elm.scores import cosines, identification
-from frostline.keys import key_split, plain_text
+from frostline.elm.scores import identification
+from frostline.keys import key_split
 from frostline.tables import VectorTable, read_table, read_vectors
 
 N_JUDGED = 300
 
 
-def judge(
-    elm: frostline.ELM, ids: list[str], vectors: np.ndarray, texts: list[str], said: dict[str, Any]
-) -> dict[str, Any]:
+def judge(elm: frostline.ELM, vectors: np.ndarray, texts: list[str], said: dict[str, Any]) -> dict:
     """Score what is written about vectors of ids that the explainer does not know."""
     (space,), explainer = elm.explainer_.spaces.values(), elm.explainer_
     assert space.reader is not None
-    centered = space.reader.center(vectors)
-    answers = elm.explain_many(elm.prompt_of(), [[v] for v in vectors], n_candidates=8)
     written = explainer.write(elm.prompt_of(), [(v,) for v in vectors], Decoding())
-    near = [n[0].text if n else "" for n in space.neighbors(vectors, [None] * len(ids), explainer.texts, k=1)]
-    read, best, near_read, own = (space.reader.read(some) for some in (written, [a.text for a in answers], near, texts))
-    learnt = {plain_text(text) for text in explainer.texts.values()}
+    best = [one.text for one in elm.explain_many(elm.prompt_of(), [[v] for v in vectors], n_candidates=8)]
+    unknown = [None] * len(vectors)
     return {
-        "top1": identification(read, centered),
-        "best_of_8": identification(best, centered),
-        "shuffled": identification(np.roll(read, 1, axis=0), centered),
-        "neighbor": identification(near_read, centered),
-        "own_text": identification(own, centered),
-        "consistency": float(cosines(read, centered).mean()),
-        "copied": float(np.mean([plain_text(text) in learnt for text in written])),
-        "invented": float(np.mean([bool(elm.names_.invented(t, [o])) for t, o in zip(written, texts, strict=True)])),
+        **evaluate_space(explainer, space, vectors, written, texts, elm.names_, ids=unknown, seed=0),
+        "top1_best_of_8": identification(space.reader.read(best), space.reader.center(vectors)),
         **attribute_scores(space, vectors, written, said),
         "examples": list(zip(texts[:3], written[:3], strict=True)),
     }
@@ -114,7 +103,7 @@ def main() -> None:
         raw = read_records(table, args.id, elm.pack_, args.text)
         said = {name: [raw.attribute_values(name, ids[i]) for i in judged] for name in raw.pack.attributes}
         seconds = time.perf_counter() - began
-        scores = judge(elm, [ids[i] for i in judged], vectors[judged], [texts[i] for i in judged], said)
+        scores = judge(elm, vectors[judged], [texts[i] for i in judged], said)
         found.append({"seed": seed, "seconds": round(seconds), "loss": elm.report_["loss"], **scores})
         print(json.dumps(found[-1], indent=1, ensure_ascii=False), flush=True)
     means = {

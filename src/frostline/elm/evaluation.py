@@ -20,12 +20,13 @@ __all__ = ["attribute_scores", "evaluate_space"]
 def evaluate_space(
     explainer: Explainer,
     space: SpaceState,
-    ids: Sequence[str],
+    vectors: NDArray[np.float32],
     written: Sequence[str],
-    texts: Mapping[str, str],
+    own: Sequence[str],
     names: Names,
     *,
-    targets: Collection[str],
+    ids: Sequence[str | None],
+    targets: Collection[str] = (),
     seed: int,
 ) -> dict[str, float]:
     """Score what was written about held-out rows.
@@ -34,15 +35,17 @@ def evaluate_space(
     ----------
     explainer : Explainer
     space : SpaceState
-    ids : sequence of n str
+    vectors : array of shape (n, D)
         Held out.
     written : sequence of n str
-        Greedy descriptions from their vectors.
-    texts : mapping of str to str
+        Greedy descriptions from them.
+    own : sequence of n str
         The rows' own texts, names and all.
     names : Names
-    targets : collection of str
-        What was learnt to write, plain.
+    ids : sequence of n str or None
+        None = a row that the explainer does not know.
+    targets : collection of str, default=()
+        What was learnt to write, plain, beside the training rows' texts.
     seed : int
 
     Returns
@@ -52,8 +55,6 @@ def evaluate_space(
         row's; where texts can be read back: ``consistency`` beside ``shuffled``, ``neighbor`` and ``true_text``, ``ranking``
         (Spearman of the catalog's two rankings), and ``top1`` of 100 beside that of the true text and of the neighbor's.
     """
-    vectors = np.stack([space.vector(name) for name in ids])
-    own = [texts.get(name, "") for name in ids]
     training = {plain_text(explainer.texts[name]) for name in space.ids[: space.n_train] if name in explainer.texts}
     training |= set(targets)
     found = {

@@ -25,7 +25,7 @@ from frostline.elm.prompts import PromptEncoder
 from frostline.elm.reconstructor import Reconstructor
 from frostline.elm.scores import EncoderReader, Reader, cosines
 from frostline.elm.space import SpaceState, rounded
-from frostline.elm.stages import COLD_RATE, WARM_RATE, AdaptOptions
+from frostline.elm.stages import WARM_RATE, AdaptOptions
 from frostline.elm.targets import Example
 from frostline.elm.tasks import Task
 from frostline.elm.training import TrainingLog, train
@@ -142,9 +142,8 @@ def fit_model(
     adapters, starts = {}, {}
     for name in data.spaces:
         adapters[name], starts[name] = _adapter(llm, data, name, config, space_name(readers[name]), cold, seed)
-    if options.lr is None:
-        is_warm = all(start.startswith("warm") for start in starts.values())
-        options = replace(options, lr=WARM_RATE if is_warm else COLD_RATE)
+    if options.lr is None and all(start.startswith("warm") for start in starts.values()):
+        options = replace(options, lr=WARM_RATE)
     model = ElmModel(llm, adapters)
     items, n_cut = _placed(data, prompts, options, llm, part=0)
     held, _ = _placed(data, prompts, options, llm, part=1)
@@ -262,7 +261,15 @@ def _score(report: FitReport, explainer: Explainer, data: Prepared, targets: set
         vectors = np.stack([space.vector(key) for key in ids])
         written = explainer.write(prompt, [(vector,) for vector in vectors], decoding)
         report.scores[name] = evaluate_space(
-            explainer, space, ids, written, data.texts, data.names, targets=targets, seed=explainer.seed
+            explainer,
+            space,
+            vectors,
+            written,
+            [data.texts[key] for key in ids],
+            data.names,
+            ids=ids,
+            targets=targets,
+            seed=explainer.seed,
         )
         said = {
             probe.attribute: [data.records.attribute_values(probe.attribute, key) for key in ids]
