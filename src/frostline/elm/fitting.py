@@ -138,7 +138,7 @@ def fit_model(
     began = time.perf_counter()
     prompts = PromptEncoder(llm.tokenizer, config.n_soft_tokens, chat=llm.chat)
     targets = {name: main_text(data.records, name) for own in data.spaces.values() for name in own.ids}
-    readers = {name: _reader(data, name, encoder, targets, store) for name in data.spaces}
+    readers = {name: _reader(data, name, encoder, targets, store, progress) for name in data.spaces}
     adapters, starts = {}, {}
     for name in data.spaces:
         adapters[name], starts[name] = _adapter(llm, data, name, config, space_name(readers[name]), cold, seed)
@@ -168,20 +168,20 @@ def fit_model(
     return Fitted(explainer, report)
 
 
-def _reader(data: Prepared, name: str, encoder: Any, texts: dict[str, str], store: Any) -> Reader:
+def _reader(data: Prepared, name: str, encoder: Any, texts: dict[str, str], store: Any, progress: Any) -> Reader:
     own = data.spaces[name]
     train_ids = data.parts[name][0]
     place = {key: i for i, key in enumerate(own.ids)}
     vectors = own.vectors[[place[key] for key in train_ids]]
     if encoder == "auto":
         said = own.space.get("embedder")
-        encoder = TextEmbedder(**said, store=store) if isinstance(said, dict) else None
+        encoder = TextEmbedder(**said, store=store, progress=False) if isinstance(said, dict) else None
     elif isinstance(encoder, str) and encoder != "words":
-        encoder = TextEmbedder(encoder, store=store)
+        encoder = TextEmbedder(encoder, store=store, progress=False)
     if encoder is None or encoder == "words":
         features = "auto" if encoder is None else "words"
         own_texts = [texts[key] for key in train_ids]
-        return Reconstructor.fit(own_texts, vectors, train_ids, features=features, store=store)
+        return Reconstructor.fit(own_texts, vectors, train_ids, features=features, store=store, progress=progress)
     reader = EncoderReader(encoder)
     reader.check(vectors[:16], [texts[key] or "-" for key in train_ids[:16]])
     return reader

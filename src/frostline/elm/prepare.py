@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from frostline.elm.facts import Names
 from frostline.elm.records import Records, generalized, read_records
-from frostline.elm.targets import Examples, Teacher, build_examples
+from frostline.elm.targets import Example, Examples, Teacher, build_examples, with_targets
 from frostline.elm.tasks import Pack
 from frostline.errors import UserError
 from frostline.keys import key_split, linked_keys, plain_text, title_key
@@ -133,7 +133,23 @@ def prepare_data(
     found = Prepared(records, names, matched, training, {}, counts, texts)
     for name, own in matched.items():
         found.examples[name] = _examples(records, own, training[name], name, len(spaces) == 1, seed, teacher)
+    if not keep_names:
+        for side in (side for sides in found.examples.values() for side in sides):
+            _take_names_out(side, raw, names)
     return found
+
+
+def _take_names_out(side: Examples, raw: Records, names: Names) -> None:
+    """A teacher may know whom a text without names is about, and say so; columns have been generalized before."""
+
+    def bare(example: Example) -> Example:
+        text = example.text
+        for key in example.ids:
+            text = names.generalize(text, raw.rows[key].text.get("title", ""))
+        return replace(example, text=text)
+
+    taught = [bare(one) if one.task.source == "teacher" else one for one in side.items]
+    side.items = with_targets(taught, side.empty)
 
 
 def _by_column(table: pa.Table, id: str, column: str) -> tuple[pa.Table, list[Any], int]:
