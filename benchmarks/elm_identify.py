@@ -21,7 +21,7 @@ import pyarrow as pa
 
 import frostline
 from frostline.elm.decoding import Decoding
-from frostline.elm.evaluation import attribute_scores, evaluate_space
+from frostline.elm.evaluation import attribute_scores, evaluate_space, means
 from frostline.elm.records import read_records
 from frostline.elm.scores import identification
 from frostline.keys import key_split
@@ -38,7 +38,7 @@ def judge(elm: frostline.ELM, vectors: np.ndarray, texts: list[str], said: dict[
     best = [one.text for one in elm.explain_many(elm.prompt_of(), [[v] for v in vectors], n_candidates=8)]
     unknown = [None] * len(vectors)
     return {
-        **evaluate_space(explainer, space, vectors, written, texts, elm.names_, ids=unknown, seed=0),
+        **means(evaluate_space(explainer, space, vectors, written, texts, elm.names_, ids=unknown, seed=0)),
         "top1_best_of_8": identification(space.reader.read(best), space.reader.center(vectors)),
         **attribute_scores(space, vectors, written, said),
         "examples": list(zip(texts[:3], written[:3], strict=True)),
