@@ -4,9 +4,9 @@ A folder holds Parquet files and an index.csv with the columns `name` and `targe
 
     python benchmarks/regression.py data/regression-text data/regression-config --rows 2000 --out runs/regression.jsonl
 
-Five repeated splits, a fifth of the rows for testing; rows of one value of `--group`, and rows with equal texts, are never
-split. All methods of a split see the same rows; the backbone runs once. A line for each set is appended to `--out`, and
-sets that stand there are not run again.
+Five repeated splits, a fifth of the rows for testing; rows of one value of `config_group`, and rows with equal texts, are
+never split. All methods of a split see the same rows; the backbone runs once. A line for each set and method is appended
+to `--out`, and what stands there is not run again, so that `--methods` may add the slow ones later.
 """
 
 from __future__ import annotations
@@ -62,59 +62,51 @@ def load(path: Path, targets: list[str], n_features: int, n_rows: int) -> tuple[
     return picked, y[rows], None if groups is None else [groups[row] for row in rows]
 
 
-def one_split(reg: Any, features: Any, y: np.ndarray, groups: np.ndarray, seed: int) -> dict[str, Any]:
-    """Scores of every method on one split."""
-    train, test = holdout(y, groups, 0.2, seed, stratify=False)
-    final = features.vectors[:, -1]
-    found: dict[str, Any] = {"n_test": len(test)}
-
-    def score(name: str, began: float, predicted: np.ndarray, *interval: np.ndarray) -> None:
-        seconds = time.perf_counter() - began
-        found[name] = {**regression_metrics(y[test], predicted, *interval), "seconds": seconds}
-
-    with threadpool_limits(1, user_api="openmp"):
-        began = time.perf_counter()
-        encoder = RawColumns(seed=seed).fit(features.table.take(train))
-        X, new = (encoder.transform(features.table.take(rows)) for rows in (train, test))
-        score(
-            RIVALS[0], began, boosting("regression", y[train], encoder.categorical_, seed).fit(X, y[train]).predict(new)
-        )
-    for name, head in zip(RIVALS[1:], (LinearRegressor(seed=seed), MLPRegressor(seed=seed)), strict=True):
-        began = time.perf_counter()
-        score(name, began, head.fit(final[train], y[train], groups=list(groups[train])).predict(final[test]))
-    began = time.perf_counter()
-    fitted = frostline.TextRegressor(embedder=reg.embedder, seed=seed)
-    fitted.prepare(features.table)
-    fitted.fit_features(features.take(train), y[train], groups[train])
-    score("auto", began, *fitted.predict_with_interval(features.take(test), LEVEL))
-    found["auto"] |= {"kinds": sorted({arm.kind for arm in fitted.arms_}), "scale": fitted.scale_.kind}
-    return found
+def boosted(features: Any, y: np.ndarray, groups: np.ndarray, train: np.ndarray, seed: int) -> Any:
+    """Trees on the raw columns."""
+    encoder = RawColumns(seed=seed).fit(features.table.take(train))
+    trees = boosting("regression", y[train], encoder.categorical_, seed)
+    trees.fit(encoder.transform(features.table.take(train)), y[train])
+    return lambda rows: (trees.predict(encoder.transform(features.table.take(rows))),)
 
 
-def run(table: pa.Table, y: np.ndarray, groups: list[Any] | None, n_splits: int, store: str) -> dict[str, Any]:
-    """All splits of one set, and the paired differences of auto to each rival and to the best of them."""
-    embedder = frostline.TextEmbedder(layers="auto", pooling="auto", fusion="auto", store=store, progress=False)
-    reg = frostline.TextRegressor(embedder=embedder)
-    rendered = reg.prepare(table)
-    features = rendered.through(reg.training_reader(rendered.table))
-    ids = group_ids(rendered.texts, *([groups] if groups is not None else []))
-    splits = [one_split(reg, features, y, ids, seed) for seed in range(n_splits)]
-    tau = {name: np.array([split[name]["kendall_tau"] for split in splits]) for name in (*RIVALS, "auto")}
-    best = max(RIVALS, key=lambda name: float(tau[name].mean()))
-    return {
-        "n_rows": len(y),
-        "n_test": splits[0]["n_test"],
-        "n_truncated": features.stats.n_truncated,
-        "tau": {name: float(values.mean()) for name, values in tau.items()},
-        "r2": {name: float(np.mean([split[name]["r2"] for split in splits])) for name in (*RIVALS, "auto")},
-        "best": best,
-        "ahead": {name: paired(tau["auto"], tau[name]) for name in RIVALS},
-        "coverage": float(np.mean([split["auto"]["coverage"] for split in splits])),
-        "width": float(np.mean([split["auto"]["width"] for split in splits]) / y.std()),
-        "kinds": [split["auto"]["kinds"] for split in splits],
-        "scale": [split["auto"]["scale"] for split in splits],
-        "seconds": {name: float(np.mean([split[name]["seconds"] for split in splits])) for name in (*RIVALS, "auto")},
-    }
+def final_layer(head: Any) -> Any:
+    """A head on the final layer's vectors of whole rows."""
+
+    def fitted(features: Any, y: np.ndarray, groups: np.ndarray, train: np.ndarray, seed: int) -> Any:
+        final = features.vectors[:, -1]
+        own = head(seed=seed).fit(final[train], y[train], groups=list(groups[train]))
+        return lambda rows: (own.predict(final[rows]),)
+
+    return fitted
+
+
+def auto(embedder: Any) -> Any:
+    """What a user gets who sets nothing."""
+
+    def fitted(features: Any, y: np.ndarray, groups: np.ndarray, train: np.ndarray, seed: int) -> Any:
+        own = frostline.TextRegressor(embedder=embedder, seed=seed)
+        own.prepare(features.table)
+        own.fit_features(features.take(train), y[train], groups[train])
+        found = {"kinds": "+".join(sorted({arm.kind for arm in own.arms_})), "scale": own.scale_.kind}
+        return lambda rows: (*own.predict_with_interval(features.take(rows), LEVEL), found)
+
+    return fitted
+
+
+def run(method: str, fit: Any, features: Any, y: np.ndarray, groups: np.ndarray, n_splits: int) -> dict[str, Any]:
+    """A method's scores on every split."""
+    splits = []
+    for seed in range(n_splits):
+        train, test = holdout(y, groups, 0.2, seed, stratify=False)
+        began = time.process_time()
+        with threadpool_limits(1, user_api="openmp"):
+            predicted, *rest = fit(features, y, groups, train, seed)(test)
+        scores = regression_metrics(y[test], predicted, *rest[:2])
+        scores |= {"width": scores["width"] / y.std()} if rest else {}
+        splits.append({**scores, **(rest[2] if rest else {}), "seconds": time.process_time() - began})
+    found = {name: [split[name] for split in splits] for name in splits[0]}
+    return {"method": method, "n_rows": len(y), "n_test": len(test), "n_truncated": features.stats.n_truncated, **found}
 
 
 def paired(own: np.ndarray, other: np.ndarray) -> list[float]:
@@ -123,16 +115,36 @@ def paired(own: np.ndarray, other: np.ndarray) -> list[float]:
     return [found["difference"], found["lower"], found["upper"]]
 
 
+def line(own: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Of one set, by method: auto beside the best of its rivals."""
+    tau = {method: np.array(row["kendall_tau"]) for method, row in own.items()}
+    rivals = [method for method in tau if method != "auto"]
+    best = max(rivals, key=lambda method: float(tau[method].mean()))
+    first = own["auto"]
+    return {
+        "set": first["set"],
+        "folder": first["folder"],
+        "n_rows": first["n_rows"],
+        "n_test": first["n_test"],
+        "tau": {method: float(values.mean()) for method, values in tau.items()},
+        "best": best,
+        "ahead": {method: paired(tau["auto"], tau[method]) for method in rivals},
+        "coverage": float(np.mean(first["coverage"])),
+        "width": float(np.mean(first["width"])),
+        "kinds": first["kinds"],
+        "scale": first["scale"],
+    }
+
+
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Over all sets: mean difference to each rival, sets clearly behind the best rival, coverage."""
-    to_best = [row["ahead"][row["best"]] for row in rows]
+    to_best = [(row["set"], *row["ahead"][row["best"]]) for row in rows]
+    ahead = {rival: [row["ahead"][rival][0] for row in rows if rival in row["ahead"]] for rival in RIVALS}
     return {
         "n_sets": len(rows),
-        "ahead": {name: float(np.mean([row["ahead"][name][0] for row in rows])) for name in (*RIVALS,)},
-        "ahead_of_best": float(np.mean([mean for mean, _, _ in to_best])),
-        "clearly_behind": [
-            r["set"] for r, (mean, _, high) in zip(rows, to_best, strict=True) if mean < -0.02 and high < 0
-        ],
+        "ahead": {rival: [float(np.mean(found)), len(found)] for rival, found in ahead.items() if found},
+        "ahead_of_best": float(np.mean([mean for _, mean, _, _ in to_best])),
+        "clearly_behind": [name for name, mean, _, high in to_best if mean < -0.02 and high < 0],
         "coverage": float(np.mean([row["coverage"] for row in rows])),
         "least_coverage_with_200_test_rows": min((r["coverage"] for r in rows if r["n_test"] >= 200), default=None),
     }
@@ -145,24 +157,50 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--rows", type=int, default=2000)
     parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--methods", nargs="+", default=["auto", *RIVALS], choices=["auto", *RIVALS])
     parser.add_argument("--store", default="default")
     parser.add_argument("--out", default="regression.jsonl")
     arguments = parser.parse_args()
     out = Path(arguments.out)
-    rows = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
-    done = {row["set"] for row in rows}
+    done: dict[str, dict[str, Any]] = {}
+    for text in out.read_text().splitlines() if out.exists() else []:
+        row = json.loads(text)
+        done.setdefault(row["set"], {})[row["method"]] = row
     for name, path, targets, n_features in sets(arguments.folders, arguments.only):
-        if name not in done:
-            data = load(path, targets, n_features, arguments.rows)
-            row = {"set": name, "folder": path.parent.name, **run(*data, arguments.splits, arguments.store)}
+        own = done.setdefault(name, {})
+        missing = [method for method in arguments.methods if method not in own]
+        if missing:
+            table, y, groups = load(path, targets, n_features, arguments.rows)
+            embedder = frostline.TextEmbedder(
+                layers="auto", pooling="auto", fusion="auto", store=arguments.store, progress=False
+            )
+            reg = frostline.TextRegressor(embedder=embedder)
+            rendered = reg.prepare(table)
+            features = rendered.through(reg.training_reader(rendered.table))
+            ids = group_ids(rendered.texts, *([groups] if groups is not None else []))
+            fits = dict(
+                zip(RIVALS, (boosted, final_layer(LinearRegressor), final_layer(MLPRegressor)), strict=True),
+                auto=auto(embedder),
+            )
+        for method in missing:
+            own[method] = {"set": name, "folder": path.parent.name}
+            own[method] |= run(method, fits[method], features, y, ids, arguments.splits)
             with out.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-            rows.append(row)
-            mean, low, high = row["ahead"][row["best"]]
-            scores = " ".join(f"{row['tau'][method]:.3f}" for method in (*RIVALS, "auto"))
-            line = f"{scores}  ahead of {row['best']} {mean:+.3f} [{low:+.3f}, {high:+.3f}]  coverage {row['coverage']:.3f}"
-            print(f"{name:32s} {row['n_rows']:5d} {line} {'+'.join(row['kinds'][0])} {row['scale'][0]}", flush=True)
-    print(json.dumps(summary(rows)))
+                file.write(json.dumps(own[method]) + "\n")
+        if "auto" in own and len(own) > 1:
+            show(line(own))
+    print(json.dumps(summary([line(own) for own in done.values() if "auto" in own and len(own) > 1])))
+
+
+def show(row: dict[str, Any]) -> None:
+    """Print what a set says."""
+    mean, low, high = row["ahead"][row["best"]]
+    scores = " ".join(f"{method} {tau:.3f}" for method, tau in row["tau"].items())
+    print(
+        f"{row['set']:32s} {row['n_rows']:5d} {scores}  ahead of {row['best']} {mean:+.3f} [{low:+.3f}, {high:+.3f}]  "
+        f"coverage {row['coverage']:.3f} {row['kinds'][0]} {row['scale'][0]}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

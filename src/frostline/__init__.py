@@ -20,6 +20,7 @@ _HOME = {
     "CAV": "frostline.concepts",
     "Decision": "frostline.decisions",
     "ELM": "frostline.elm",
+    "ElmStudyOptions": "frostline.studies.elm",
     "EmbedOptions": "frostline.engines",
     "FitOptions": "frostline.engines",
     "FrostlineError": "frostline.errors",
@@ -55,6 +56,7 @@ _HOME = {
     "load": "frostline.engines",
     "metrics": "frostline.numerics",
     "predict_table": "frostline.engines",
+    "study_elm": "frostline.studies.elm",
     "study_llmembed": "frostline.studies.llmembed",
     "study_regression": "frostline.studies.regression",
     "suggest_table": "frostline.engines",
@@ -120,6 +122,8 @@ if TYPE_CHECKING:
     from frostline.spaces import behavioral_space as behavioral_space
     from frostline.spaces import graph_space as graph_space
     from frostline.store import Store as Store
+    from frostline.studies.elm import ElmStudyOptions as ElmStudyOptions
+    from frostline.studies.elm import study_elm as study_elm
     from frostline.studies.llmembed import LlmembedOptions as LlmembedOptions
     from frostline.studies.llmembed import study_llmembed as study_llmembed
     from frostline.studies.regression import RegressionOptions as RegressionOptions

@@ -85,8 +85,7 @@ def _training(trained: Run, log: list[dict[str, Any]], note: str) -> str:
     last = recipe.phases[-1]
     plain = recipe.decay_window * steps * last.n_windows
     paired = steps * last.pairs
-    for phase, end in zip(recipe.phases, [*(p.first for p in recipe.phases[1:]), first], strict=True):
-        n_steps = max(0, min(end, first) - phase.first)
+    for phase, n_steps in recipe.past(first):
         plain += recipe.window * n_steps * phase.n_windows
         paired += n_steps * phase.pairs
     said = "; ".join(

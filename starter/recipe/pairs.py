@@ -100,13 +100,12 @@ def build(run: Path, seed: int = 0) -> int:
         prompts.append(rng.choice((SENTENCE if short else WHOLE)[source]))
         targets.append(encoder.target(target, TARGET_TOKENS)[0])
     vectors = frostline.TextEmbedder(progress=True).fit_transform(kept)
-    starts = np.cumsum([0, *map(len, targets)])
     order = rng.permutation(len(kept))
     np.savez(
         run / "pairs.npz", vectors=np.asarray(vectors)[order].astype(np.float16), prompts=np.array(prompts, np.int8)[order],
         starts=np.cumsum([0, *(len(targets[i]) for i in order)]), targets=np.concatenate([targets[i] for i in order]).astype(np.uint16),
     )  # fmt: skip
-    return len(kept) if starts[-1] else 0
+    return len(kept)
 
 
 class Pairs:

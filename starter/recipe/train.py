@@ -20,6 +20,7 @@ import argparse
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -94,6 +95,11 @@ class Recipe:
         """The first step with pairs."""
         return next((phase.first for phase in self.phases if phase.pairs), None)
 
+    def past(self, step: int) -> list[tuple[Phase, int]]:
+        """The phases that have begun by a step, each with its steps before that one; the last is the one it is in."""
+        ends = [*(phase.first for phase in self.phases[1:]), step]
+        return [(p, min(end, step) - p.first) for p, end in zip(self.phases, ends, strict=True) if p.first <= step]
+
 
 def model_of(recipe: Recipe) -> LlamaForCausalLM:
     """Build the model with random weights from the recipe's seed."""
@@ -147,7 +153,7 @@ class Batches:
     """The batch of each step; a source's windows follow one another through all phases."""
 
     def __init__(self, folder: Path, recipe: Recipe, length: int, pairs: Pairs | None = None) -> None:
-        self.phases, self.pairs = recipe.phases, pairs
+        self.recipe, self.pairs = recipe, pairs
         sources = sorted({source for phase in recipe.phases for source, _ in phase.windows})
         self.windows = {
             source: Windows(np.load(folder / f"{source}.npy", mmap_mode="r"), length, (recipe.seed, i))
@@ -155,18 +161,15 @@ class Batches:
         }
 
     def __getitem__(self, step: int) -> Batch:
-        drawn: dict[str, int] = {}
-        for number, phase in enumerate(self.phases):
-            last = number + 1 == len(self.phases) or step < self.phases[number + 1].first
-            steps = (step if last else self.phases[number + 1].first) - phase.first
-            for source, n in phase.windows:
-                drawn[source] = drawn.get(source, 0) + steps * n
-            if last:
-                break
+        past = self.recipe.past(step)
+        drawn: Counter[str] = Counter()
+        for phase, n_steps in past:
+            drawn.update({source: n * n_steps for source, n in phase.windows})
+        phase, beside = past[-1]
         rows = [self.windows[source][drawn[source] + i] for source, n in phase.windows for i in range(n)]
         if phase.pairs and self.pairs is None:
             raise SystemExit("pairs.npz is not there: run python -m recipe.pairs first")
-        pairs = self.pairs.at(step - phase.first, phase.pairs, number) if phase.pairs and self.pairs is not None else ()
+        pairs = self.pairs.at(beside, phase.pairs, len(past) - 1) if phase.pairs and self.pairs is not None else ()
         return Batch(torch.from_numpy(np.stack(rows)), pairs)
 
 
@@ -232,7 +235,7 @@ class Run:
         )
         run = cls.start(Recipe(**{**state["recipe"], "phases": phases}))
         run.model.load_state_dict(state["model"])
-        if state.get("adapter") is not None:
+        if state["adapter"] is not None:
             run.adapter = adapter_of(run.recipe, *(state["adapter"][name] for name in ("mean", "scale", "norm")))
             run.adapter.load_state_dict(state["adapter"])
             run.optimizers = optimizers_of(run.model, run.adapter, run.recipe)

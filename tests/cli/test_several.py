@@ -73,6 +73,19 @@ def test_fit_predict_and_evaluate(capsys, data, tmp_path):
     assert "several targets" in err
 
 
+def test_the_mean_leaves_out_a_constant_target(capsys, data, tmp_path):
+    path = tmp_path / "constant.csv"
+    lines = data.read_text().splitlines()
+    path.write_text("\n".join([f"{lines[0]},one", *(f"{line},1" for line in lines[1:])]))
+    columns = ["--columns", "size,color", "--features", "raw", "--target-transform", "none", "--intervals", "oof"]
+    code, out, err = run(capsys, "fit", path, "--target", "weight,one", *columns, "--out", tmp_path / "m", "--json")
+    assert code == 0, err
+    found = result(out)
+    assert found["targets"]["one"]["metrics"]["kendall_tau"] == 0
+    assert found["metrics"] == found["targets"]["weight"]["metrics"]
+    assert found["baselines"] == found["targets"]["weight"]["baselines"]
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [

@@ -93,6 +93,20 @@ def test_semantic_is_embed_with_ids(run, tmp_path) -> None:
     assert pq.read_table(tmp_path / "v.parquet").equals(pq.read_table(tmp_path / "w.parquet"))
 
 
+def test_a_repeated_id_is_refused_before_anything_is_embedded_and_embed_still_takes_it(
+    run, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr("frostline.engines.embed.WINDOW_ROWS", 2)
+    table = write(tmp_path / "t.csv", "key,text", [(1, "abc"), (2, "def"), (3, "ghi"), (1, "jkl")])
+    shared = ("--text", "text", "--id", "key", "--backbone", tiny_bert(tmp_path / "m"), "--no-store", "--quiet")
+    with monkeypatch.context() as patch:
+        patch.setattr("frostline.engines.embed.RowStream", None)
+        code, _, err = run("space", "semantic", table, *shared, "--out", "v.parquet")
+    assert (code, "such as '1' in 2 rows" in err, "one row an id" in err) == (2, True, True)
+    assert run("embed", table, *shared, "--out", "w.parquet")[0] == 0
+    assert pq.read_table(tmp_path / "w.parquet").column("id").to_pylist() == [1, 2, 3, 1]
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
@@ -103,6 +117,7 @@ def test_semantic_is_embed_with_ids(run, tmp_path) -> None:
         (("graph", "r.csv", "--source", "u", "--target", "i", "--out", "v.npy"), ".parquet"),
         (("semantic", "r.csv", "--id", "u", "--text", "i", "--out", "v.npy"), ".parquet"),
         (("semantic", "r.csv", "--id", "r", "--text", "i", "--out", "v.parquet"), "Row 2 has no id in 'r'"),
+        (("semantic", "r.csv", "--id", "u", "--text", "i", "--out", "v.parquet"), "1 ids of 'u' stand in more than one row, such as 'a' in 2 rows"),
     ],
 )  # fmt: skip
 def test_mistakes_exit_with_2_and_one_message(run, tmp_path, args, message) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from fakes import tiny_bert
+from frostline.elm import reconstructor
 from frostline.elm.explaining import best_of
 from frostline.elm.probes import fit_probe, judge_claims
 from frostline.elm.reconstructor import Reconstructor
 from frostline.elm.scores import EncoderReader, cosines, identification, spearman_of_rankings
 from frostline.elm.tasks import Attribute
+from frostline.embedder import TextEmbedder
 from frostline.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -68,6 +72,18 @@ def test_the_reconstructor_survives_its_state():
     state, arrays = reader.get_state()
     again = Reconstructor.from_state(state, arrays, ids)
     assert np.array_equal(again.read(texts, ids), reader.read(texts, ids))
+
+
+def test_embedding_the_training_texts_shows_a_bar_and_reading_a_few_back_does_not(tmp_path, monkeypatch, capsys):
+    own = functools.partial(TextEmbedder, str(tiny_bert(tmp_path / "m")))
+    monkeypatch.setattr(reconstructor, "TextEmbedder", own)
+    texts, Y, ids = words_and_vectors(30)
+    reader = Reconstructor.fit(texts, Y, ids, features="minilm", store=None, progress=True)
+    assert "embedding with" in capsys.readouterr().err
+    reader.read(texts[:3])
+    assert capsys.readouterr().err == ""
+    Reconstructor.fit(texts, Y, ids, features="minilm", store=None, progress=False)
+    assert capsys.readouterr().err == ""
 
 
 class WordCounts:

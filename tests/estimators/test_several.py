@@ -49,6 +49,15 @@ def test_each_target_is_predicted_as_alone(rows, fitted):
     assert fitted.cv_metrics_["r2"] == pytest.approx(np.mean([part.cv_metrics_["r2"] for part in fitted.each_]))
 
 
+def test_the_mean_leaves_out_a_constant_target(rows, tmp_path):
+    table, Y = rows
+    y = np.column_stack([Y[:, 0], np.ones(len(Y))])
+    fitted = frostline.TextRegressor(features="raw", target_transform="none", intervals="oof").fit(table, y)
+    assert fitted.cv_metrics_ == fitted.each_[0].cv_metrics_
+    fitted.save(tmp_path / "m")
+    assert frostline.load(tmp_path / "m").cv_metrics_ == fitted.cv_metrics_
+
+
 def test_saved_and_loaded(rows, fitted, tmp_path):
     table, _ = rows
     fitted.save(tmp_path / "m")

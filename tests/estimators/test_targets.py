@@ -78,6 +78,16 @@ def test_choice():
     assert choose_scale(np.repeat([1.0, 2.0], 200), held_out).kind == "none"
 
 
+def test_a_scale_that_hardly_bends_is_not_tried():
+    def held_out(z):
+        raise AssertionError("nothing is to be compared")
+
+    y = 1000 + np.random.default_rng(3).normal(size=300)  # its logarithm is a straight line, and so is its power
+    assert choose_scale(y, held_out).kind == "none"
+    with pytest.raises(AssertionError, match="nothing"):
+        choose_scale(np.exp(y - 1000), held_out)
+
+
 def test_refusals(y):
     with pytest.raises(UserError, match="log.*above 0"):
         TargetScale.learn("log", np.array([0.0, 1.0]))

@@ -8,6 +8,8 @@ from sklearn.kernel_ridge import KernelRidge
 
 from frostline.errors import UserError
 from frostline.heads import KernelRegressor, LinearRegressor
+from frostline.heads._smoother import SmootherFolds
+from frostline.splits import group_folds
 
 
 def rows(n=120, seed=0):
@@ -44,6 +46,29 @@ def test_held_out_predictions_are_those_of_refits():
     shifted = y + 10.0 * (groups == 0)  # rows of a group that was held out cannot tell of its shift
     other = KernelRegressor(scales=[1.0], cv=4).fit(X, shifted, groups=list(groups))
     assert (shifted - other.oof_pred_)[groups == 0].min() > 5
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_folds_that_are_never_fitted_predict_as_if_they_were(twice):
+    X, y = rows(90)
+    if twice:  # equal rows: the kernel has directions of length zero beside that of the constant
+        X, y = np.repeat(X[:45], 2, axis=0), np.repeat(y[:45], 2)
+    K = np.exp(-((X[:, None] - X) ** 2).sum(-1)) + X @ X.T / 3
+    folds = group_folds(y, list(np.arange(90) // 2), 5, 0, False)
+    smoother = SmootherFolds(K, y, folds)
+    for strength in (10.0, 0.01, 1e-5):
+        (score,) = smoother.evaluate([strength])
+        expected = np.empty(90)
+        for train, test in folds:
+            among, across = K[np.ix_(train, train)], K[np.ix_(test, train)]
+            left, top = among.mean(1), among.mean()
+            centered = among - left - left[:, None] + top
+            dual = np.linalg.solve(centered + strength * len(train) * np.eye(len(train)), y[train] - y[train].mean())
+            expected[test] = (across - across.mean(1)[:, None] - left + top) @ dual + y[train].mean()
+        np.testing.assert_allclose(smoother.held_out(strength), expected, atol=1e-6)
+        assert score.mean == pytest.approx(((expected - y) ** 2).mean(), abs=1e-6)
+        dual, constant = smoother.fit(strength)
+        assert (K @ dual + constant).mean() == pytest.approx(y.mean())
 
 
 def test_smooth_functions_need_it():

@@ -9,7 +9,7 @@ from torch import nn
 
 from frostline.errors import UserError
 from frostline.heads import MLPClassifier, MLPRegressor
-from frostline.heads._mlp import Config, Network, train
+from frostline.heads._mlp import Config, CrossEntropy, Network, SquaredError, train, with_one
 
 
 def rows(n=64, seed=0):
@@ -18,22 +18,18 @@ def rows(n=64, seed=0):
     return X, X[:, 0] * 2 - X[:, 1]
 
 
-def mse(outputs, targets):
-    return (outputs[:, :, 0] - targets).square().mean(1)
-
-
 def test_the_batch_trains_each_model_as_torch_would_alone():
     X, y = rows()
     configs = [Config(1e-2, 0.1, 0), Config(3e-3, 0.0, 1)]
     network = Network([5, 8, 1], configs, dropout=0.0)
-    start = [p.detach().clone() for p in network.parameters]
-    found = train(network, configs, (X, y), (X, y), mse, epochs=20, patience=None, batch_size=64, seed=0)
+    start = [layer.clone() for layer in network.layers]
+    found = train(network, configs, (X, y), (X, y), SquaredError(), epochs=20, patience=None, batch_size=64, seed=0)
     for m, config in enumerate(configs):
         alone = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 1))
         with torch.no_grad():
             for layer, i in ((alone[0], 0), (alone[2], 1)):
-                layer.weight.copy_(start[i][m].T)
-                layer.bias.copy_(start[2 + i][m, 0])
+                layer.weight.copy_(start[i][m, :-1].T)
+                layer.bias.copy_(start[i][m, -1])
         weights, biases = [alone[0].weight, alone[2].weight], [alone[0].bias, alone[2].bias]
         optimizer = torch.optim.AdamW(
             [{"params": weights, "weight_decay": config.weight_decay}, {"params": biases, "weight_decay": 0.0}],
@@ -48,14 +44,35 @@ def test_the_batch_trains_each_model_as_torch_would_alone():
         assert found.losses[m].item() == pytest.approx(min(losses), rel=1e-4)
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+@pytest.mark.parametrize(("loss", "n_outputs"), [(SquaredError(), 1), (CrossEntropy(torch.tensor([1.0, 3.0, 0.5])), 3)])
+def test_gradients_are_those_of_autograd(loss, n_outputs, dropout):
+    X, y = rows(9)
+    y = y if n_outputs == 1 else torch.arange(9) % 3
+    network = Network([5, 8, 6, n_outputs], [Config(0.1, 0.0, 0), Config(0.1, 0.0, 1)], dropout)
+    network.backward(with_one(X), y, loss, torch.Generator().manual_seed(1))
+    leaves = [layer.clone().requires_grad_() for layer in network.layers]
+    generator = torch.Generator().manual_seed(1)
+    hidden = X.expand(2, -1, -1)
+    for i, layer in enumerate(leaves):
+        hidden = torch.baddbmm(layer[:, -1:], hidden, layer[:, :-1])
+        if i < 2:
+            hidden = torch.relu(hidden)
+            if dropout:
+                hidden = hidden * (torch.rand(hidden.shape[1:], generator=generator) >= dropout) / (1 - dropout)
+    loss(hidden, y).sum().backward()
+    for found, leaf in zip(network.gradients, leaves, strict=True):
+        torch.testing.assert_close(found, leaf.grad)
+
+
 def test_best_epoch_is_kept_and_patience_stops():
     X, y = rows()
     noise = torch.randn(64, generator=torch.Generator().manual_seed(5))
     configs = [Config(0.05, 0.0, 0)]
     network = Network([5, 32, 1], configs, 0.0)
-    found = train(network, configs, (X, noise), (X, y), mse, epochs=200, patience=5, batch_size=16, seed=0)
-    network.weights, network.biases = found.parameters[:2], found.parameters[2:]
-    assert mse(network(X[None]), y).item() == pytest.approx(found.losses.item(), rel=1e-5)
+    found = train(network, configs, (X, noise), (X, y), SquaredError(), epochs=200, patience=5, batch_size=16, seed=0)
+    network.layers = found.layers
+    assert SquaredError()(network(with_one(X)), y).item() == pytest.approx(found.losses.item(), rel=1e-5)
     assert 1 <= found.epochs.item() <= 195
 
 

@@ -168,6 +168,13 @@ def test_several_targets_are_averaged():
         assert value == pytest.approx((parts[0][name] + parts[1][name]) / 2)
 
 
+def test_the_mean_over_targets_leaves_out_a_constant_one():
+    y = np.column_stack([np.arange(7.0), np.full(7, 0.1)])
+    guess = np.column_stack([np.arange(7.0)[::-1], np.arange(7.0)])
+    assert regression_metrics(y, guess) == regression_metrics(y[:, 0], guess[:, 0])
+    assert regression_metrics(y[:, [1, 1]], guess)["r2"] == 0.0
+
+
 def test_a_constant_truth_explains_nothing():
     found = regression_metrics([0.1] * 7, np.arange(7.0))
     assert (found["kendall_tau"], found["spearman"], found["r2"]) == (0.0, 0.0, 0.0)

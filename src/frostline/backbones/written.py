@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from frostline.backbones.remote import PREFIX
 from frostline.errors import UserError, nearest
 
-__all__ = ["Written", "is_several", "read_backbones"]
+__all__ = ["Written", "is_service", "is_several", "is_untrained", "read_backbones"]
 
 _SETTING = re.compile(r"::(?=[A-Za-z_-]+=)")
 _SETTINGS = ("layers", "pooling", "max_length")
@@ -41,6 +42,16 @@ class Written:
         layers = self.layers if isinstance(self.layers, str | int | None) else ",".join(map(str, self.layers))
         said = {"layers": layers, "pooling": self.pooling, "max_length": self.max_length}
         return self.name + "".join(f"::{name}={value}" for name, value in said.items() if value is not None)
+
+
+def is_service(backbone: Any) -> bool:
+    """Whether a name is that of a model behind an endpoint; nothing is asked there."""
+    return isinstance(backbone, str) and backbone.startswith(PREFIX)
+
+
+def is_untrained(backbone: str) -> bool:
+    """Whether a name asks for random weights or for token embeddings alone: a control beside a model as it was trained."""
+    return backbone.startswith(("random:", "vocabulary:"))
 
 
 def is_several(backbone: Any) -> bool:

@@ -4,5 +4,15 @@ from frostline.baselines.raw_columns import RawColumns
 from frostline.baselines.scores import SMALL_TABLE, boosting, run_baselines
 from frostline.baselines.sets import run_set_baselines
 from frostline.baselines.text import fit_text, text_pipeline
+from frostline.baselines.trees import TreesRegressor
 
-__all__ = ["SMALL_TABLE", "RawColumns", "boosting", "fit_text", "run_baselines", "run_set_baselines", "text_pipeline"]
+__all__ = [
+    "SMALL_TABLE",
+    "RawColumns",
+    "TreesRegressor",
+    "boosting",
+    "fit_text",
+    "run_baselines",
+    "run_set_baselines",
+    "text_pipeline",
+]

@@ -101,9 +101,8 @@ def adapt(
     )  # fmt: skip
     if not quiet:
         typer.echo(elm.card())
-    report = elm.report_
-    result = {key: report[key] for key in ("n_train", "n_val", "seconds", "loss", "scores", "start", "skipped")}
-    o.emit({**result, "artifact": out}, as_json=json)
+    shown = ("n_train", "n_val", "seconds", "loss", "scores", "start", "skipped", "empty")
+    o.emit({**{key: elm.report_[key] for key in shown}, "artifact": out}, as_json=json)
 
 
 def explain(

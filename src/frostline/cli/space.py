@@ -49,7 +49,7 @@ def semantic(
     _require_parquet(out)
     embedding = o.embedding_of(given)
     inputs = o.inputs_of(given)
-    stats, dim = frostline.embed_table(table, out=out, inputs=inputs, embedding=embedding)
+    stats, dim = frostline.embed_table(table, out=out, inputs=inputs, embedding=embedding, distinct_ids=True)
     if not quiet:
         typer.echo(f"{stats.n_rows} vectors of width {dim} in {out} ({stats.n_embedded} embedded, {o.cuts(stats)} cut)")
     o.emit({**vars(stats), "dim": dim, "out": out}, as_json=json)

@@ -113,6 +113,64 @@ def regression(
     _show(report, out, json, quiet)
 
 
+@app.command("elm")
+def elm(
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data", metavar="TABLE", help="Rows with a text, or a folder of one table. [default: the bundled films]"
+        ),
+    ] = None,
+    id: Annotated[
+        str | None, typer.Option("--id", metavar="C", help="Column of ids. [default: id, else movieId]")
+    ] = None,
+    text: Annotated[str | None, typer.Option("--text", metavar="C", help="Target text. [default: by its name]")] = None,
+    tasks: Annotated[
+        str, typer.Option("--tasks", metavar="T", help="films, books, generic, or a YAML file.")
+    ] = "films",
+    split: Annotated[
+        str | None,
+        typer.Option("--split", metavar="C", help="Calls rows train, valid or test. [default: split, else a hash]"),
+    ] = None,
+    vectors: Annotated[
+        str | None,
+        typer.Option("--vectors", metavar="V", help="Of `frostline space`. [default: MiniLM's of the texts]"),
+    ] = None,
+    encoder: Annotated[
+        str, typer.Option("--encoder", metavar="M", help="Reads texts back: auto, none, words, or a backbone.")
+    ] = "auto",
+    rows: Annotated[
+        int | None, typer.Option("--rows", metavar="N", help="Of the table, at random. [default: all]")
+    ] = None,
+    llm: Annotated[
+        list[str] | None,
+        typer.Option("--llm", metavar="M", help="starter, a folder, or org/name; repeat, or a,b; the first in depth."),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer rows, steps, seeds and arms.")] = False,
+    seeds: Annotated[int | None, typer.Option("--seeds", metavar="N", help="[default: 3; quick: 1]")] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option("--steps", metavar="N", help="Of each explainer, all stages together. [default: 300; quick: 80]"),
+    ] = None,
+    tune: Annotated[str, typer.Option("--tune", metavar="T", help="Of the language model: full, lora.")] = "full",
+    device: o.Device = "auto",
+    out: Annotated[str, typer.Option("--out", metavar="DIR", help="Results and page.")] = "runs/elm",
+    store: o.StoreDir = None,
+    no_store: o.NoStore = False,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Explainers of a table that differ in one thing each, on rows they never saw; run again, it goes on where it was stopped."""
+    report = frostline.study_elm(
+        out,
+        frostline.ElmStudyOptions(
+            data, id, text, tasks, split, vectors, encoder, rows, o.split(llm) or ("starter",), quick, seeds, steps, tune,
+            device, o.store_of(store, no_store), "auto" if not quiet else False,
+        ),
+    )  # fmt: skip
+    _show(report, out, json, quiet)
+
+
 def _numbers(texts: Sequence[str]) -> list[int]:
     for text in texts:
         if not text.isdecimal():

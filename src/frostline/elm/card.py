@@ -58,5 +58,8 @@ def elm_card(explainer: Explainer, pack: Pack, report: Mapping[str, Any]) -> str
     if report["skipped"]:
         lines += ["", "## Tasks that were not learnt", ""]
         lines += [f"- {task}: {why}" for task, why in report["skipped"].items()]
+    if report["empty"]:
+        lines += ["", "## Rows without a target", ""]
+        lines += [f"- {task}: {n}" for task, n in sorted(report["empty"].items())]
     lines += ["", "A text can be fluent and wrong: read it beside its scores and controls."]
     return "\n".join(lines) + "\n"

@@ -10,56 +10,57 @@ from numpy.typing import NDArray
 
 from frostline.elm.explaining import Explainer
 from frostline.elm.facts import Names
-from frostline.elm.scores import cosines, identification, spearman_of_rankings
+from frostline.elm.scores import cosines, identification_rows, spearman_of_rankings
 from frostline.elm.space import SpaceState
 from frostline.keys import plain_text
 
-__all__ = ["attribute_scores", "evaluate_space"]
+__all__ = ["attribute_rows", "attribute_scores", "evaluate_space", "means"]
 
 
 def evaluate_space(
     explainer: Explainer,
     space: SpaceState,
-    ids: Sequence[str],
+    vectors: NDArray[np.float32],
     written: Sequence[str],
-    texts: Mapping[str, str],
+    own: Sequence[str],
     names: Names,
     *,
-    targets: Collection[str],
+    ids: Sequence[str | None],
+    targets: Collection[str] = (),
     seed: int,
-) -> dict[str, float]:
-    """Score what was written about held-out rows.
+) -> dict[str, NDArray[Any]]:
+    """Score what was written about held-out rows, row by row.
 
     Parameters
     ----------
     explainer : Explainer
     space : SpaceState
-    ids : sequence of n str
+    vectors : array of shape (n, D)
         Held out.
     written : sequence of n str
-        Greedy descriptions from their vectors.
-    texts : mapping of str to str
+        Greedy descriptions from them.
+    own : sequence of n str
         The rows' own texts, names and all.
     names : Names
-    targets : collection of str
-        What was learnt to write, plain.
+    ids : sequence of n str or None
+        None = a row that the explainer does not know.
+    targets : collection of str, default=()
+        What was learnt to write, plain, beside the training rows' texts.
     seed : int
 
     Returns
     -------
-    dict of str to float
-        ``invented``: share of texts with a name that the row does not have; ``copied``: share of texts that are a training
-        row's; where texts can be read back: ``consistency`` beside ``shuffled``, ``neighbor`` and ``true_text``, ``ranking``
-        (Spearman of the catalog's two rankings), and ``top1`` of 100 beside that of the true text and of the neighbor's.
+    dict of str to array of shape (n,)
+        ``invented``: whether a text has a name that the row does not have; ``copied``: whether it is a training row's; where
+        texts can be read back: ``consistency`` beside ``shuffled``, ``neighbor`` and ``true_text``, ``ranking`` (Spearman of the
+        catalog's two rankings), and ``top1`` of 100 beside that of the true text and of the neighbor's.
     """
-    vectors = np.stack([space.vector(name) for name in ids])
-    own = [texts.get(name, "") for name in ids]
     training = {plain_text(explainer.texts[name]) for name in space.ids[: space.n_train] if name in explainer.texts}
     training |= set(targets)
     found = {
-        "invented": _mean([bool(names.invented(text, [true])) for text, true in zip(written, own, strict=True)]),
-        "copied": _mean([plain_text(text) in training for text in written]),
-        "empty": _mean([not text for text in written]),
+        "invented": np.array([bool(names.invented(text, [true])) for text, true in zip(written, own, strict=True)]),
+        "copied": np.array([plain_text(text) in training for text in written]),
+        "empty": np.array([not text for text in written]),
     }
     if space.reader is None:
         return found
@@ -67,19 +68,20 @@ def evaluate_space(
     centered = space.reader.center(vectors)
     read = space.reader.read(written, list(ids))
     near_read = space.reader.read([n.text for n in near], [n.id for n in near])
-    shift = np.roll(np.arange(len(ids)), 1)
-    found |= {
-        "consistency": _mean(cosines(read, centered)),
-        "shuffled": _mean(cosines(read[shift], centered)),
-        "neighbor": _mean(cosines(near_read, centered)),
-        "true_text": _mean(cosines(true_read := space.reader.read(own, list(ids)), centered)),
-        "top1": identification(read, centered, seed=seed),
-        "top1_shuffled": identification(read[shift], centered, seed=seed),
-        "top1_neighbor": identification(near_read, centered, seed=seed),
-        "top1_true_text": identification(true_read, centered, seed=seed),
-    }
+    true_read = space.reader.read(own, list(ids))
+    others = {"shuffled": np.roll(read, 1, axis=0), "neighbor": near_read, "true_text": true_read}
+    found |= {"consistency": cosines(read, centered)} | {name: cosines(own, centered) for name, own in others.items()}
+    found |= {"top1": identification_rows(read, centered, seed=seed)}
+    found |= {f"top1_{name}": identification_rows(own, centered, seed=seed) for name, own in others.items()}
     catalog = space.reader.center(space.training_vectors[:2000])
-    return found | {"ranking": _mean(spearman_of_rankings(read, centered, catalog))} | {"n": float(len(ids))}
+    return found | {"ranking": spearman_of_rankings(read, centered, catalog)}
+
+
+def means(rows: Mapping[str, NDArray[Any]]) -> dict[str, float]:
+    """The scores of :func:`evaluate_space` over all rows, and ``n``, how many these are."""
+    return {name: _mean(values) for name, values in rows.items()} | {
+        "n": float(max(map(len, rows.values()), default=0))
+    }
 
 
 def attribute_scores(
@@ -96,7 +98,22 @@ def attribute_scores(
     written : sequence of n str
     said : mapping of attribute to the rows' own values
     """
-    found = {}
+    found = attribute_rows(space, vectors, written, said)
+    return {
+        name: {
+            **{key: _mean(rows[key]) for key in ("text", "probe")},
+            "majority": rows["majority"],
+            "n": float(len(rows["text"])),
+        }
+        for name, rows in found.items()
+    }
+
+
+def attribute_rows(
+    space: SpaceState, vectors: NDArray[Any], written: Sequence[str], said: Mapping[str, Sequence[tuple[str, ...]]]
+) -> dict[str, dict[str, Any]]:
+    """:func:`attribute_scores` row by row: ``text`` and ``probe`` of the rows that have a value, and the majority's share."""
+    found: dict[str, dict[str, Any]] = {}
     for probe in space.probes:
         rows = [i for i, values in enumerate(said[probe.attribute]) if values]
         if not rows:
@@ -105,10 +122,9 @@ def attribute_scores(
         true = [said[probe.attribute][i] for i in rows]
         named = [probe.named(written[i]) for i in rows]
         found[probe.attribute] = {
-            "text": _mean([_mean([v in t for v in n]) for n, t in zip(named, true, strict=True)]),
-            "probe": _mean([probe.values[b] in t for b, t in zip(best, true, strict=True)]),
+            "text": np.array([_mean([v in t for v in n]) for n, t in zip(named, true, strict=True)]),
+            "probe": np.array([float(probe.values[b] in t) for b, t in zip(best, true, strict=True)]),
             "majority": probe.scores.get("majority", float("nan")),
-            "n": float(len(rows)),
         }
     return found
 

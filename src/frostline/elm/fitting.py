@@ -15,22 +15,21 @@ from frostline.contracts import canonical_json
 from frostline.elm.adapter import Adapter, AdapterConfig, moments
 from frostline.elm.checkpoint import Checkpoint
 from frostline.elm.decoding import Decoding
-from frostline.elm.evaluation import attribute_scores, evaluate_space
+from frostline.elm.evaluation import attribute_scores, evaluate_space, means
 from frostline.elm.explaining import Explainer
 from frostline.elm.llm import Llm
 from frostline.elm.model import ElmModel, Placed, check_window
 from frostline.elm.prepare import Prepared, main_text
 from frostline.elm.probes import fit_probe
 from frostline.elm.prompts import PromptEncoder
-from frostline.elm.reconstructor import Reconstructor
-from frostline.elm.scores import EncoderReader, Reader, cosines
+from frostline.elm.reading import open_reader
+from frostline.elm.scores import Reader, cosines
 from frostline.elm.space import SpaceState, rounded
-from frostline.elm.stages import COLD_RATE, WARM_RATE, AdaptOptions
+from frostline.elm.stages import WARM_RATE, AdaptOptions
 from frostline.elm.targets import Example
 from frostline.elm.tasks import Task
 from frostline.elm.training import TrainingLog, train
 from frostline.elm.warm import space_name, warm_adapter, warm_folder
-from frostline.embedder import TextEmbedder
 from frostline.errors import UserError
 from frostline.keys import plain_text
 
@@ -138,13 +137,12 @@ def fit_model(
     began = time.perf_counter()
     prompts = PromptEncoder(llm.tokenizer, config.n_soft_tokens, chat=llm.chat)
     targets = {name: main_text(data.records, name) for own in data.spaces.values() for name in own.ids}
-    readers = {name: _reader(data, name, encoder, targets, store) for name in data.spaces}
+    readers = {name: _reader(data, name, encoder, targets, store, progress) for name in data.spaces}
     adapters, starts = {}, {}
     for name in data.spaces:
         adapters[name], starts[name] = _adapter(llm, data, name, config, space_name(readers[name]), cold, seed)
-    if options.lr is None:
-        is_warm = all(start.startswith("warm") for start in starts.values())
-        options = replace(options, lr=WARM_RATE if is_warm else COLD_RATE)
+    if options.lr is None and all(start.startswith("warm") for start in starts.values()):
+        options = replace(options, lr=WARM_RATE)
     model = ElmModel(llm, adapters)
     items, n_cut = _placed(data, prompts, options, llm, part=0)
     held, _ = _placed(data, prompts, options, llm, part=1)
@@ -169,23 +167,12 @@ def fit_model(
     return Fitted(explainer, report)
 
 
-def _reader(data: Prepared, name: str, encoder: Any, texts: dict[str, str], store: Any) -> Reader:
-    own = data.spaces[name]
-    train_ids = data.parts[name][0]
+def _reader(data: Prepared, name: str, encoder: Any, texts: dict[str, str], store: Any, progress: Any) -> Reader:
+    own, train_ids = data.spaces[name], data.parts[name][0]
     place = {key: i for i, key in enumerate(own.ids)}
     vectors = own.vectors[[place[key] for key in train_ids]]
-    if encoder == "auto":
-        said = own.space.get("embedder")
-        encoder = TextEmbedder(**said, store=store) if isinstance(said, dict) else None
-    elif isinstance(encoder, str) and encoder != "words":
-        encoder = TextEmbedder(encoder, store=store)
-    if encoder is None or encoder == "words":
-        features = "auto" if encoder is None else "words"
-        own_texts = [texts[key] for key in train_ids]
-        return Reconstructor.fit(own_texts, vectors, train_ids, features=features, store=store)
-    reader = EncoderReader(encoder)
-    reader.check(vectors[:16], [texts[key] or "-" for key in train_ids[:16]])
-    return reader
+    own_texts = [texts[key] for key in train_ids]
+    return open_reader(encoder, own.space, own_texts, vectors, train_ids, store=store, progress=progress)
 
 
 def _adapter(
@@ -261,9 +248,11 @@ def _score(report: FitReport, explainer: Explainer, data: Prepared, targets: set
         ids = data.parts[name][1][:N_JUDGED]
         vectors = np.stack([space.vector(key) for key in ids])
         written = explainer.write(prompt, [(vector,) for vector in vectors], decoding)
-        report.scores[name] = evaluate_space(
-            explainer, space, ids, written, data.texts, data.names, targets=targets, seed=explainer.seed
-        )
+        rows = evaluate_space(
+            explainer, space, vectors, written, [data.texts[key] for key in ids], data.names, ids=ids, targets=targets,
+            seed=explainer.seed,
+        )  # fmt: skip
+        report.scores[name] = means(rows)
         said = {
             probe.attribute: [data.records.attribute_values(probe.attribute, key) for key in ids]
             for probe in space.probes

@@ -15,7 +15,7 @@ from frostline.backbones.identity import folder_identity
 from frostline.backbones.locate import locate
 from frostline.errors import UserError, nearest
 
-__all__ = ["STARTER", "Llm", "load_llm"]
+__all__ = ["STARTER", "Llm", "llm_identity", "load_llm"]
 
 STARTER = "starter"
 
@@ -97,6 +97,17 @@ def load_llm(name: str, *, dtype: str = "float32", device: str = "auto") -> Llm:
             f"The tokenizer of {name!r} has no end token, so an answer would never end.", hint="use another model"
         )
     return compose(name, model, tokenizer, folder_identity(folder), device)
+
+
+def llm_identity(name: str) -> dict[str, str]:
+    """Digests of a language model's weights, configuration and tokenizer; it is not loaded.
+
+    Raises
+    ------
+    UserError
+        An unknown name.
+    """
+    return folder_identity(_folder(name))
 
 
 def compose(name: str, model: Any, tokenizer: Any, identity: dict[str, str], device: str = "auto") -> Llm:

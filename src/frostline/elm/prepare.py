@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from frostline.elm.facts import Names
 from frostline.elm.records import Records, generalized, read_records
-from frostline.elm.targets import Examples, Teacher, build_examples
+from frostline.elm.targets import Example, Examples, Teacher, build_examples, with_targets
 from frostline.elm.tasks import Pack
 from frostline.errors import UserError
 from frostline.keys import key_split, linked_keys, plain_text, title_key
 from frostline.tables import VectorTable, check_vectors, pick_columns, read_table, read_vectors, to_rows
 
-__all__ = ["Prepared", "as_spaces", "as_table", "main_text", "prepare_data"]
+__all__ = ["Prepared", "as_spaces", "as_table", "main_text", "prepare_data", "refuse_shared", "row_keys"]
 
 Parts = tuple[list[str], list[str]]
 
@@ -133,7 +133,23 @@ def prepare_data(
     found = Prepared(records, names, matched, training, {}, counts, texts)
     for name, own in matched.items():
         found.examples[name] = _examples(records, own, training[name], name, len(spaces) == 1, seed, teacher)
+    if not keep_names:
+        for side in (side for sides in found.examples.values() for side in sides):
+            _take_names_out(side, raw, names)
     return found
+
+
+def _take_names_out(side: Examples, raw: Records, names: Names) -> None:
+    """A teacher may know whom a text without names is about, and say so; columns have been generalized before."""
+
+    def bare(example: Example) -> Example:
+        text = example.text
+        for key in example.ids:
+            text = names.generalize(text, raw.rows[key].text.get("title", ""))
+        return replace(example, text=text)
+
+    taught = [bare(one) if one.task.source == "teacher" else one for one in side.items]
+    side.items = with_targets(taught, side.empty)
 
 
 def _by_column(table: pa.Table, id: str, column: str) -> tuple[pa.Table, list[Any], int]:
@@ -161,7 +177,7 @@ def _matched(name: str, own: VectorTable, raw: Records, counts: dict[str, int]) 
 
 
 def _split(raw: Records, own: VectorTable, held_out: float | Sequence[Any], seed: int) -> Parts:
-    keys = _keys(raw, own)
+    keys = row_keys(raw, own)
     if isinstance(held_out, float | int):
         if not 0 < held_out < 1:
             raise UserError(f"held_out must be a share between 0 and 1, or ids; got {held_out}.")
@@ -172,7 +188,7 @@ def _split(raw: Records, own: VectorTable, held_out: float | Sequence[Any], seed
         if missing := sorted(wanted - set(own.ids)):
             raise UserError(f"{len(missing)} held-out ids have no vector and row, such as {missing[0]!r}.")
         is_train = np.array([key not in wanted for key in own.ids])
-        _refuse_shared(own, keys, is_train)
+        refuse_shared(own.ids, keys, is_train)
     if len(set(keys)) == 1:
         raise UserError(
             f"All {len(keys)} rows are one thing: they share a text, a vector, or a title and year, so that none can be held out.",
@@ -187,7 +203,7 @@ def _split(raw: Records, own: VectorTable, held_out: float | Sequence[Any], seed
     return train, [key for key, yes in zip(own.ids, is_train, strict=True) if not yes]
 
 
-def _keys(raw: Records, own: VectorTable) -> list[str]:
+def row_keys(raw: Records, own: VectorTable) -> list[str]:
     """Rows of one text, one vector, or one title and year have one key."""
     names, texts = [], []
     for key in own.ids:
@@ -199,12 +215,18 @@ def _keys(raw: Records, own: VectorTable) -> list[str]:
     return linked_keys(names, texts, [vector.tobytes() for vector in own.vectors])
 
 
-def _refuse_shared(own: VectorTable, keys: Sequence[str], is_train: NDArray[np.bool_]) -> None:
+def refuse_shared(ids: Sequence[str], keys: Sequence[str], is_train: NDArray[np.bool_]) -> None:
+    """Refuse a split that parts rows of one key.
+
+    Raises
+    ------
+    UserError
+    """
     both = {k for k, yes in zip(keys, is_train, strict=True) if yes} & {
         k for k, yes in zip(keys, is_train, strict=True) if not yes
     }
     if both:
-        shared = [key for key, k in zip(own.ids, keys, strict=True) if k in both]
+        shared = [key for key, k in zip(ids, keys, strict=True) if k in both]
         raise UserError(
             f"{len(both)} rows stand on both sides of the split, by text, vector, or title and year, such as the ids "
             f"{', '.join(shared[:4])}.",

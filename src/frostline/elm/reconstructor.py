@@ -31,13 +31,15 @@ class Reconstructor:
         Embeddings of MiniLM, or hashed words and pairs of words (TF-IDF).
     store : str, path or None, default="default"
         Feature store of MiniLM's embeddings.
+    progress : "auto" or bool, default=False
+        Whether a bar is shown while MiniLM embeds texts.
     """
 
     kind = "reconstructor"
 
-    def __init__(self, features: str, *, store: Any = "default") -> None:
+    def __init__(self, features: str, *, store: Any = "default", progress: Any = False) -> None:
         self.features = features
-        self.embedder = TextEmbedder(store=store) if features == "minilm" else None
+        self.embedder = TextEmbedder(store=store, progress=progress) if features == "minilm" else None
         self.coefficients: NDArray[np.floating[Any]] = np.empty((0, 0, 0))
         self.mean = np.empty(0)
         self.idf = np.ones(N_HASHED)
@@ -53,6 +55,7 @@ class Reconstructor:
         *,
         features: str = "auto",
         store: Any = "default",
+        progress: Any = "auto",
     ) -> Reconstructor:
         """Learn from training rows: once from all of them, and once without each fifth.
 
@@ -65,12 +68,16 @@ class Reconstructor:
         features : {"auto", "minilm", "words"}, default="auto"
             ``"auto"``: MiniLM where it is installed.
         store : str, path or None, default="default"
+        progress : "auto" or bool, default="auto"
+            While the training texts are embedded; what is read back later is too little for a bar.
         """
-        self = cls(_available() if features == "auto" else features, store=store)
+        self = cls(_available() if features == "auto" else features, store=store, progress=progress)
         counts = self._words(texts) if self.embedder is None else None
         if counts is not None:
             self.idf = np.log((1 + len(texts)) / (1 + (counts > 0).sum(axis=0))) + 1
         X = self._features(texts)
+        if self.embedder is not None:
+            self.embedder.progress = False
         self.mean = vectors.mean(axis=0, dtype=np.float64)
         Y = vectors - self.mean
         self.fold_of = {name: _fold(name) for name in ids}

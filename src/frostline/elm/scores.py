@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from frostline.embedder import TextEmbedder
 from frostline.errors import UserError
 
-__all__ = ["EncoderReader", "Reader", "cosines", "identification", "spearman_of_rankings"]
+__all__ = ["EncoderReader", "Reader", "cosines", "identification", "identification_rows", "spearman_of_rankings"]
 
 
 class Reader(Protocol):
@@ -109,20 +109,26 @@ def identification(read: NDArray[Any], vectors: NDArray[Any], *, n: int = 100, s
     float
         A tie is half a hit; chance is 1 / n.
     """
+    return float(identification_rows(read, vectors, n=n, seed=seed).mean())
+
+
+def identification_rows(
+    read: NDArray[Any], vectors: NDArray[Any], *, n: int = 100, seed: int = 0
+) -> NDArray[np.float64]:
+    """:func:`identification` of each text on its own, shape (m,): the share of its draws that it wins."""
     m = len(vectors)
     unit_read, unit = (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12) for x in (read, vectors))
     similar = np.asarray(unit_read, np.float64) @ np.asarray(unit, np.float64).T
     own = np.diag(similar)
     n = min(n, m)
     rng = np.random.default_rng(seed)
-    hits = []
+    hits = np.zeros(m)
+    draws = 1 if n == m else 20
     for i in range(m):
         others = np.delete(similar[i], i)
-        draws = 1 if n == m else 20
-        for _ in range(draws):
-            best = rng.choice(others, n - 1, replace=False).max(initial=-np.inf)
-            hits.append(1.0 if own[i] > best else 0.5 if own[i] == best else 0.0)
-    return float(np.mean(hits))
+        best = np.array([rng.choice(others, n - 1, replace=False).max(initial=-np.inf) for _ in range(draws)])
+        hits[i] = ((own[i] > best) + 0.5 * (own[i] == best)).mean()
+    return hits
 
 
 def spearman_of_rankings(read: NDArray[Any], vectors: NDArray[Any], catalog: NDArray[Any]) -> NDArray[np.float64]:

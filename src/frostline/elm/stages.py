@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from frostline.errors import UserError, nearest
 
-__all__ = ["COLD_RATE", "STAGES", "WARM_RATE", "AdaptOptions", "Stage"]
+__all__ = ["STAGES", "WARM_RATE", "AdaptOptions", "Stage"]
 
 
 @dataclass(frozen=True)

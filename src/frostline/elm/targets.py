@@ -15,7 +15,7 @@ from frostline.elm.tasks import Task
 from frostline.elm.templates import Row
 from frostline.numerics.neighbors import nearest
 
-__all__ = ["Example", "Examples", "build_examples"]
+__all__ = ["Example", "Examples", "build_examples", "with_targets"]
 
 N_NEAR = 5
 
@@ -44,7 +44,8 @@ class Examples:
     ----------
     items : list of Example
     empty : dict of str to int
-        For each task, ids whose row lacks a field that the target needs, or whose target is too short.
+        For each task, ids whose row lacks a field that the target needs, whose target is too short, or to which the teacher
+        gave no answer.
     skipped : dict of str to str
         Tasks that were not asked at all, and why.
     """
@@ -90,7 +91,7 @@ def build_examples(
                 asked.append((task, own, text))
             else:
                 found.empty[task.name] = found.empty.get(task.name, 0) + 1
-    found.items = _answered(_long_enough(asked, found), teacher)
+    found.items = _answered(_long_enough(asked, found), teacher, found)
     return found
 
 
@@ -146,16 +147,22 @@ def _row(records: Records, ids: Sequence[str], near: NDArray[np.intp] | None, i:
     return replace(records.rows[ids[i]], near=others)
 
 
-def _answered(asked: Sequence[Asked], teacher: Teacher | None) -> list[Example]:
+def _answered(asked: Sequence[Asked], teacher: Teacher | None, found: Examples) -> list[Example]:
     taught = [i for i, (task, _, _) in enumerate(asked) if task.source == "teacher"]
     answers: Mapping[int, str] = {}
     if taught and teacher is not None:
         answers = dict(zip(taught, teacher([asked[i][2] for i in taught]), strict=True))
-    return [
-        Example(task, ids, answers.get(i, text))
-        for i, (task, ids, text) in enumerate(asked)
-        if answers.get(i, text).strip()
-    ]
+    return with_targets(
+        [Example(task, ids, answers.get(i, text)) for i, (task, ids, text) in enumerate(asked)], found.empty
+    )
+
+
+def with_targets(examples: Sequence[Example], empty: dict[str, int]) -> list[Example]:
+    """Leave out examples without a target, and count them by task in `empty`."""
+    for example in examples:
+        if not example.text.strip():
+            empty[example.task.name] = empty.get(example.task.name, 0) + 1
+    return [example for example in examples if example.text.strip()]
 
 
 def _number(name: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ def embed_table(
     inputs: InputOptions | None = None,
     embedding: EmbedOptions | None = None,
     per_layer: bool = False,
+    distinct_ids: bool = False,
 ) -> tuple[EmbedStats, int]:
     """Embed every row of a file, in memory that does not grow with their number.
 
@@ -43,6 +45,8 @@ def embed_table(
     embedding : EmbedOptions, optional
     per_layer : bool, default=False
         Keep the layers apart: shape (n, L, D), ``.npy`` only.
+    distinct_ids : bool, default=False
+        Refuse an id that stands in two rows, before anything is embedded: a space has one vector an id.
 
     Returns
     -------
@@ -52,6 +56,8 @@ def embed_table(
     """
     inputs = inputs or InputOptions()
     check_output(out, (".npy",) if per_layer else VECTOR_ENDINGS)
+    if distinct_ids and inputs.id:
+        _refuse_repeated(data, inputs.id)
     embedder = build_embedder(embedding or EmbedOptions(), inputs)
     ids: list[list[Any]] = []
 
@@ -87,6 +93,25 @@ def _ids(table: pa.Table, name: str, n_before: int) -> list[Any]:
             f"Row {missing[0]} has no id in {name!r}.", hint="give every row an id, or leave --id out to number them"
         )
     return found
+
+
+def _refuse_repeated(data: str | Path, name: str) -> None:
+    """Read the column of ids alone.
+
+    Raises
+    ------
+    UserError
+        A row without an id, or ids that stand in several rows.
+    """
+    counts: Counter[str] = Counter()
+    for table in iter_tables(data, WINDOW_ROWS):
+        counts.update(str(value) for value in _ids(table, name, counts.total()))
+    if twice := [value for value, n in counts.items() if n > 1]:
+        raise UserError(
+            f"{len(twice)} ids of {name!r} stand in more than one row, such as {twice[0]!r} in {counts[twice[0]]} rows; a space "
+            "has one vector an id.",
+            hint="keep one row an id, name another column with --id, or join an id's texts into one row",
+        )
 
 
 def _recipe(embedder: TextEmbedder) -> dict[str, Any]:

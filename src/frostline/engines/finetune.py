@@ -15,7 +15,7 @@ from frostline._optional import require
 from frostline._progress import say
 from frostline.backbones import block_sizes
 from frostline.backbones.transformer import TransformerBackbone
-from frostline.backbones.written import is_several
+from frostline.backbones.written import is_service, is_several
 from frostline.contracts import IntArray, Tap
 from frostline.embedder import TextEmbedder
 from frostline.engines.data import FitRows, Split
@@ -240,7 +240,7 @@ def _check_options(options: FitOptions, rows: FitRows, embedder: TextEmbedder, f
         ),
         f"trains the backbone, which --features {options.features} does not read": not needs_backbone(options.features),
         "trains one backbone, but several are named": is_several(embedder.backbone),
-        "trains the backbone, and a service cannot be trained from here": str(embedder.backbone).startswith("api:"),
+        "trains the backbone, and a service cannot be trained from here": is_service(embedder.backbone),
         "reads one window of each text, but --overflow chunk reads several": embedder.overflow == "chunk",
         "trains on one device, but --device balanced spreads the backbone over several": embedder.device == "balanced",
         "needs at least two test rows": sum(len(test) for _, test in folds) < 2,

@@ -226,6 +226,11 @@ class FitJob:
         """What the predictor reads, or where it found that it needs no vectors, what it would have read."""
         return estimator.embedder_ if estimator.reads_backbone_ else whole_embedder(self.blank().embedder_)
 
+    @property
+    def learnt(self) -> NDArray[np.intp]:
+        """Rows that the report calls training rows: with folds all of them."""
+        return self.folds[0][0] if self.options.cv is None else np.arange(len(self.rows.y))
+
     def judge(self, features: Features) -> tuple[Judgement, TextClassifier | TextRegressor, list[EnergyMeter]]:
         """Score on the test part, or on each fold in turn; with the last estimator that was scored, and what each fit took."""
         found, costs = [], []
@@ -290,7 +295,7 @@ class FitJob:
         began: float,
     ) -> FitReport:
         """Gather what a reader must know."""
-        train = self.folds[0][0] if self.options.cv is None else np.arange(len(self.rows.y))
+        train = self.learnt
         embed, total = features.stats.seconds, time.perf_counter() - began
         tuning = {"compare": sum(arm.seconds for arm in compared[1:])} if compared else {}
         fit = total - embed - sum(tuning.values())
@@ -324,7 +329,7 @@ class FitJob:
         self, report: FitReport, estimator: Any, features: Features, judgement: Judgement
     ) -> dict[str, FitReport]:
         """Of several targets a report on each; else nothing."""
-        train = self.folds[0][0] if self.options.cv is None else np.arange(len(self.rows.y))
+        train = self.learnt
         found = {}
         for j, own in enumerate(judgement.targets):
             part, name = estimator.each_[j], self.rows.targets[j]

@@ -175,11 +175,12 @@ def judge_folds(folds: Sequence[Judgement]) -> Judgement:
 
 
 def _mean_of(targets: Sequence[Judgement]) -> Judgement:
-    """Several targets: the mean of each score, and what is known of each target."""
-    rest = [own.metrics_without_overlap for own in targets if own.metrics_without_overlap is not None]
+    """Several targets: the mean of each score over those that vary in the test rows, and what is known of each target."""
+    counted = [own for own in targets if np.ptp(own.scatter["y_true"]) > 0] or targets
+    rest = [own.metrics_without_overlap for own in counted if own.metrics_without_overlap is not None]
     return Judgement(
-        metrics=_over([own.metrics for own in targets], np.mean),
-        baselines={name: _over([own.baselines[name] for own in targets], np.mean) for name in targets[0].baselines},
+        metrics=_over([own.metrics for own in counted], np.mean),
+        baselines={name: _over([own.baselines[name] for own in counted], np.mean) for name in counted[0].baselines},
         metrics_without_overlap=_over(rest, np.mean) if rest else None,
         targets=list(targets),
     )

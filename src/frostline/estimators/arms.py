@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from frostline.baselines import SMALL_TABLE, RawColumns, boosting
+from frostline.baselines import RawColumns, TreesRegressor, boosting
 from frostline.candidates import Candidate
 from frostline.contracts import FloatArray
 from frostline.errors import UserError
 from frostline.estimators.fields import Fields
+from frostline.estimators.grown import ColumnTrees, own_thread
 from frostline.estimators.joining import BOTH, join
 from frostline.features import Features
 from frostline.heads import (
@@ -38,7 +38,7 @@ from frostline.heads import (
 from frostline.reports.model import CandidateScore
 from frostline.selection import select
 
-__all__ = ["Arm", "Fitted", "learn", "needs_backbone", "own_thread"]
+__all__ = ["Arm", "Fitted", "learn", "needs_backbone"]
 
 KERNEL_ROWS = 10_000
 """With more rows no kernel is tried beside ridge and trees: it would take minutes, and trees do as well."""
@@ -138,6 +138,7 @@ def learn(
     head: Any,
     seed: int,
     class_weight: NDArray[np.float64] | None = None,
+    trees: ColumnTrees | None = None,
 ) -> Fitted:
     """Train the arms that `kinds` asks for, and join them.
 
@@ -156,6 +157,8 @@ def learn(
     seed : int
     class_weight : array of shape (n_classes,), optional
         How much rows of each class count in training. Probabilities are led back to the classes' true frequencies.
+    trees : ColumnTrees, optional
+        Of these rows; for numbers, where columns may be read.
 
     Raises
     ------
@@ -176,11 +179,11 @@ def learn(
         elif kind == "fields":
             arms.append(_fit_fields(task, arms[0].candidate, features, y, groups, seed, weights))
         elif kind == "raw":
-            arms += _fit_raw(task, features, y, groups, seed, weights)
+            arms += _fit_raw(task, features, y, groups, seed, weights, trees)
         elif kinds == "tfidf" or any(features.texts):
             words = TFIDF_HEADS[task](seed=seed).set_params(**weights)
             arms.append(Arm(kind, words.fit(features.texts, y, list(groups))))
-    parts = [_held_out(arm, features, y, groups, task, seed, alone=len(arms) == 1) for arm in arms]
+    parts = [_held_out(arm, features, y, groups, task, seed, trees, alone=len(arms) == 1) for arm in arms]
     if all(len(rows) for rows, _ in parts) and (len(arms) > 1 or task != "regression"):
         joined = join(task, [arm.kind for arm in arms], parts, y, choose=kinds == "auto", class_weight=class_weight)
         return Fitted([arms[i] for i in joined.arms], joined.pool, table + joined.seen, joined.rows, joined.oof)
@@ -202,7 +205,13 @@ def _is_smooth(task: str, y: NDArray[Any]) -> bool:
 
 
 def _fit_raw(
-    task: str, features: Features, y: NDArray[Any], groups: NDArray[Any], seed: int, weights: dict[str, Any]
+    task: str,
+    features: Features,
+    y: NDArray[Any],
+    groups: NDArray[Any],
+    seed: int,
+    weights: dict[str, Any],
+    trees: ColumnTrees | None,
 ) -> list[Arm]:
     """Boosted trees on the table's own columns; of numbers from few rows a kernel regression beside them.
 
@@ -215,14 +224,16 @@ def _fit_raw(
         raise UserError(
             "These features hold no table, so there are no columns to learn on.", hint="features='embedding'"
         )
-    encoder = RawColumns(seed=seed).fit(features.table)
-    X = encoder.transform(features.table)
-    with own_thread(X):
-        trees = boosting("classification" if task == "classification" else "regression", y, encoder.categorical_, seed)
-        arms = [Arm("raw", trees.set_params(**weights).fit(X, y), encoder=encoder)]
+    if trees is None:
+        encoder = RawColumns(seed=seed).fit(features.table)
+        X = encoder.transform(features.table)
+        with own_thread(X):
+            made = boosting("classification", y, encoder.categorical_, seed).set_params(**weights)
+            return [Arm("raw", made.fit(X, y), encoder=encoder)]
+    arms = [Arm("raw", trees.fit(y), encoder=trees.encoder)]
     if _is_smooth(task, y):
-        smooth = ColumnsRegressor(encoder.categorical_, seed=seed).fit(X, y, list(groups))
-        arms.append(Arm("raw", smooth, encoder=encoder))
+        smooth = ColumnsRegressor(trees.encoder.categorical_, seed=seed).fit(trees.X, y, list(groups))
+        arms.append(Arm("raw", smooth, encoder=trees.encoder))
     return arms
 
 
@@ -245,15 +256,19 @@ def _fit_fields(
     return Arm("fields", head, candidate, fields=fields)
 
 
-def own_thread(inputs: Any) -> Any:
-    """Trees of a small table grow and answer on one thread, see :data:`frostline.baselines.SMALL_TABLE`."""
-    small = isinstance(inputs, np.ndarray) and inputs.size < SMALL_TABLE
-    return threadpool_limits(1 if small else None, user_api="openmp")
-
-
 def _held_out(
-    arm: Arm, features: Features, y: NDArray[Any], groups: NDArray[Any], task: str, seed: int, *, alone: bool
+    arm: Arm,
+    features: Features,
+    y: NDArray[Any],
+    groups: NDArray[Any],
+    task: str,
+    seed: int,
+    trees: ColumnTrees | None,
+    *,
+    alone: bool,
 ) -> tuple[NDArray[np.intp], FloatArray]:
+    if trees is not None and isinstance(arm.head, TreesRegressor):
+        return trees.held_out(y)
     if alone and getattr(arm.head, "as_published", False):  # the published code holds nothing out
         return np.empty(0, dtype=np.intp), np.empty(0)
     if arm.kind == "tfidf":

@@ -17,6 +17,7 @@ from frostline.errors import UserError, nearest
 from frostline.estimators.arms import Arm, Fitted, learn, needs_backbone
 from frostline.estimators.drift import check_backbone, describe_backbone
 from frostline.estimators.fields import deepest, text_columns
+from frostline.estimators.grown import ColumnTrees
 from frostline.estimators.kept import TrainingRows
 from frostline.estimators.labeled import labeled_rows, missing_rows, take
 from frostline.estimators.occlusion import Occlusion, occlude
@@ -138,7 +139,10 @@ class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
         y : array of shape (n_samples,)
         groups : array of shape (n_samples,), optional
         """
-        y = self.check_target(y, len(features.texts))
+        return self._train(features, self.check_target(y, len(features.texts)), groups)
+
+    def _train(self, features: Features, y: NDArray[Any], groups: Any, trees: ColumnTrees | None = None) -> Self:
+        """Train for targets that were checked, with trees for numbers where columns may be read."""
         if groups is not None and len(groups) != len(y):
             raise UserError(f"groups has {len(groups)} entries, but there are {len(y)} rows.")
         keys = [*features.alike(), *([list(groups)] if groups is not None else [])]
@@ -155,6 +159,7 @@ class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
             head=self._trained_head(),
             seed=int(self.seed),
             class_weight=getattr(self, "class_weight_", None),
+            trees=trees,
         )
         self.n_train_ = len(y)
         self.target_: str | list[str] | None = None  # the column's name, where a job on a table knows it

@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
+from frostline.baselines import TreesRegressor
 from frostline.errors import UserError, nearest
-from frostline.estimators.arms import Arm, own_thread
+from frostline.estimators.arms import Arm
+from frostline.estimators.grown import N_FOLDS, ColumnTrees, own_thread
 from frostline.features import Features
 from frostline.heads import MLPRegressor, SumPool, fit_head, settled
 from frostline.splits import group_folds
@@ -30,7 +32,6 @@ INTERVALS = ("auto", "cv+", "oof")
 CROSS_ROWS = 5_000
 """With more training rows ``"auto"`` keeps no models of folds: each head's choice is then too small a part of its error."""
 
-N_FOLDS = 5
 FEWEST_ROWS = 20
 """With fewer, a fold's training part is too small to choose anything on."""
 
@@ -75,6 +76,7 @@ def cross_fit(
     *,
     method: str,
     seed: int,
+    trees: ColumnTrees | None = None,
 ) -> CrossFit | None:
     """Fit the heads again for each fold, and keep their errors.
 
@@ -91,6 +93,8 @@ def cross_fit(
         Rows that are never split.
     method : {"auto", "cv+", "oof"}
     seed : int
+    trees : ColumnTrees, optional
+        Of the same rows, groups and seed, whose folds are these: they choose nothing, so they need not be grown again.
 
     Returns
     -------
@@ -104,7 +108,12 @@ def cross_fit(
     heads, residuals, folds = [], np.empty(len(z)), np.empty(len(z), dtype=np.int64)
     inputs = [arm.inputs(features) for arm in arms]
     for k, (train, held) in enumerate(group_folds(z, list(groups), N_FOLDS, seed, False)):
-        own = [_refit(arm.head, _rows(X, train), z[train], groups[train]) for arm, X in zip(arms, inputs, strict=True)]
+        own = [
+            trees.of_folds(z)[k]
+            if trees is not None and isinstance(arm.head, TreesRegressor)
+            else _refit(arm.head, _rows(X, train), z[train], groups[train])
+            for arm, X in zip(arms, inputs, strict=True)
+        ]
         found = combine(own, [_rows(X, held) for X in inputs], pool)
         heads.append(own)
         residuals[held], folds[held] = np.abs(z[held] - found), k

@@ -15,6 +15,7 @@ from frostline.embedder import TextEmbedder
 from frostline.errors import UserError
 from frostline.estimators.arms import Fitted
 from frostline.estimators.base import TextEstimator, target_vector
+from frostline.estimators.grown import ColumnTrees
 from frostline.estimators.intervals import check_intervals, combine, cross_fit
 from frostline.estimators.occlusion import Occlusion
 from frostline.estimators.several import fit_each, reader_of_each, refuse_several
@@ -140,13 +141,16 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
             return self
         self.each_ = ()
         ids = group_ids(*features.alike(), *([list(groups)] if groups is not None else []))
+        seed, trees = int(self.seed), None
+        if self.features in ("auto", "both", "raw") and features.table is not None and features.table.num_columns:
+            trees = ColumnTrees(features.table, ids, seed)
         if self.target_transform == "auto":
-            self.scale_ = auto_scale(features, y, ids, kinds=self.features, seed=int(self.seed))
+            self.scale_ = auto_scale(features, y, ids, kinds=self.features, seed=seed, trees=trees)
         else:
             self.scale_ = TargetScale.learn(self.target_transform, y)
-        super().fit_features(features, y, groups)
+        self._train(features, y, groups, trees)
         crossed = cross_fit(
-            self.arms_, self.pool_, features, self.scale_(y), ids, method=self.intervals, seed=int(self.seed)
+            self.arms_, self.pool_, features, self.scale_(y), ids, method=self.intervals, seed=seed, trees=trees
         )
         self.fold_heads_ = [] if crossed is None else crossed.heads
         if crossed is not None:

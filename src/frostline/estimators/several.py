@@ -38,6 +38,10 @@ def fit_each(estimator: TextRegressor, features: Features, y: NDArray[np.float64
     parts = [copy(estimator).fit_features(features, column, groups) for column in y.T]
     estimator.n_train_, estimator.target_ = len(y), None
     gather(estimator, parts)
+    varied = [part.cv_metrics_ for part, spread in zip(parts, np.ptp(y, axis=0), strict=True) if spread > 0]
+    known = varied or [part.cv_metrics_ for part in parts]  # whoever knows a constant has learnt nothing
+    names = known[0] if all(known) else {}
+    estimator.cv_metrics_ = {name: float(np.mean([one[name] for one in known])) for name in names}
 
 
 def gather(estimator: TextRegressor, parts: Sequence[TextRegressor]) -> None:
@@ -46,10 +50,6 @@ def gather(estimator: TextRegressor, parts: Sequence[TextRegressor]) -> None:
     estimator.arms_ = [arm for part in parts for arm in part.arms_]
     estimator.pool_, estimator.intervals_, estimator.rows_, estimator.fold_heads_ = None, None, None, []
     estimator.selection_ = []
-    known = [part.cv_metrics_ for part in parts]
-    estimator.cv_metrics_ = (
-        {name: float(np.mean([one[name] for one in known])) for name in known[0]} if all(known) else {}
-    )
     reading = [part for part in parts if part.embedding_ is not None]
     estimator.layers_ = layers_of(_taps(reading)) if reading else []
     estimator.backbones_ = reading[0].backbones_ if reading else []

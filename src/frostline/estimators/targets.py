@@ -21,9 +21,8 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn.base import clone
 
-from frostline.baselines import RawColumns, boosting
 from frostline.errors import ArtifactError, UserError, nearest
-from frostline.estimators.arms import own_thread
+from frostline.estimators.grown import ColumnTrees
 from frostline.features import Features
 from frostline.heads import LinearRegressor, TfidfRegressor, fit_head, held_out
 from frostline.numerics.metrics import mean_and_error
@@ -42,6 +41,9 @@ SCALES = ("auto", "none", "log", "log1p", "yeo-johnson", "quantile")
 _KNOTS = 200
 _SMEARED = 41
 """Quantiles of the errors that the back-transform is averaged over."""
+
+_ALIKE = 0.99
+"""A scale whose values correlate with the targets more than this is the plain one but for a hair: it is not tried."""
 
 _BEYOND = 0.25
 """By what share of their range (of z; of y for Yeo-Johnson) predictions may leave that of the training rows before the
@@ -179,8 +181,9 @@ def choose_scale(
     """Choose by out-of-fold error on the targets' own scale.
 
     A less plain scale is taken where the absolute error is clearly smaller, by more than a standard error of the paired
-    difference, and the squared error is not clearly larger. ``"quantile"`` is never taken by itself: it raised ranks at the
-    cost of squared error on most of the tables where it won (docs/regression.md).
+    difference, and the squared error is not clearly larger. One that hardly bends the targets is not tried. ``"quantile"``
+    is never taken by itself: it raised ranks at the cost of squared error on most of the tables where it won
+    (docs/regression.md).
 
     Parameters
     ----------
@@ -191,54 +194,64 @@ def choose_scale(
         Targets of all rows, where `y` is only of some: the chosen scale is learnt on these.
     """
     whole = y if whole is None else whole
-    kinds = ["none", "log" if y.min() > 0 else "log1p" if y.min() >= 0 else "", "yeo-johnson"]
     plain = TargetScale.learn("none", y)
     if len(np.unique(y)) < 3:
         return plain
-    best = "none"
+    kinds = ["log" if y.min() > 0 else "log1p" if y.min() >= 0 else "", "yeo-johnson"]
+    bent = [scale for scale in (TargetScale.learn(kind, y) for kind in kinds if kind) if _bends(scale, y)]
+    best = plain
     losses: dict[str, tuple[Doubles, Doubles]] = {}
-    for kind in filter(None, kinds):
-        scale = TargetScale.learn(kind, y)
+    for scale in [plain, *bent] if bent else []:
         z = scale(y)
         rows, found = held_out(z)
         if not len(rows):
             return plain
-        scale = scale.smeared(z[rows] - found)
-        losses[kind] = np.abs(y[rows] - scale.back(found)), (y[rows] - scale.mean(found)) ** 2
-        if kind != best and _beats(losses[kind], losses[best]):
-            best = kind
-    return TargetScale.learn(best, whole)
+        smeared = scale.smeared(z[rows] - found)
+        losses[scale.kind] = np.abs(y[rows] - scale.back(found)), (y[rows] - smeared.mean(found)) ** 2
+        if scale is not best and _beats(losses[scale.kind], losses[best.kind]):
+            best = scale
+    return TargetScale.learn(best.kind, whole)
 
 
-def auto_scale(features: Features, y: NDArray[Any], groups: NDArray[Any], *, kinds: str, seed: int) -> TargetScale:
+def auto_scale(
+    features: Features,
+    y: NDArray[Any],
+    groups: NDArray[Any],
+    *,
+    kinds: str,
+    seed: int,
+    trees: ColumnTrees | None,
+) -> TargetScale:
     """Choose the targets' scale by the cheapest of the heads that a fit will train.
 
     Parameters
     ----------
-    features, y, groups, kinds, seed
+    features, y, groups, kinds, seed, trees
         As for :func:`learn`.
     """
     rows = np.arange(len(y))
     if len(y) > SCALE_ROWS:
         rows = holdout(y, groups, SCALE_ROWS / len(y), seed, stratify=False)[1]
         features, groups = features.take(rows), groups[rows]
+        if trees is not None and features.table is not None:
+            trees = ColumnTrees(features.table, groups, seed)
+    if trees is not None:
+        return choose_scale(y[rows], trees.held_out, y)
     X: NDArray[Any]
-    if kinds in ("auto", "both", "raw") and features.table is not None:
-        encoder = RawColumns(seed=seed).fit(features.table)
-        X = encoder.transform(features.table)
-        head = boosting("regression", y[rows], encoder.categorical_, seed)
-    elif kinds == "tfidf":
+    if kinds == "tfidf":
         X, head = np.array(features.texts, dtype=object), TfidfRegressor(seed=seed)
     else:
         X, head = features.fused(features.taps[-1:], "concat"), LinearRegressor(seed=seed)
 
     def out_of_fold(z: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        with own_thread(X):
-            fitted = fit_head(clone(head), X, z, groups) if hasattr(head, "cv") else head
-            found, predicted = held_out(fitted, X, z, groups, "regression", seed, every=True)
+        found, predicted = held_out(fit_head(clone(head), X, z, groups), X, z, groups, "regression", seed, every=True)
         return found, np.asarray(predicted, dtype=np.float64)
 
     return choose_scale(y[rows], out_of_fold, y)
+
+
+def _bends(scale: TargetScale, y: Doubles) -> bool:
+    return float(np.corrcoef(y, scale(y))[0, 1]) <= _ALIKE
 
 
 def _beats(own: tuple[Doubles, Doubles], plain: tuple[Doubles, Doubles]) -> bool:

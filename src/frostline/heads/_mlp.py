@@ -6,19 +6,57 @@ Letters: M models, B rows of a mini-batch, H hidden units, F features, O outputs
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.optim.adamw import adamw
+from torch.nn import functional
 
-__all__ = ["Config", "Network", "train"]
-
-Loss = Callable[[Tensor, Tensor], Tensor]
-"""From outputs (M, B, O) and targets (B, ...) to losses (M,)."""
+__all__ = ["Config", "CrossEntropy", "Loss", "Network", "SquaredError", "train", "with_one"]
 
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8
+
+
+class Loss(Protocol):
+    """What is minimized."""
+
+    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Losses (M,) of outputs (M, B, O) and targets (B, ...)."""
+
+    def gradient(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Of each model's loss by its outputs, shape (M, B, O)."""
+
+
+class SquaredError:
+    """Mean squared error of one output."""
+
+    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Losses (M,) of outputs (M, B, 1) and numbers (B,)."""
+        return (outputs[:, :, 0] - targets).square().mean(1)
+
+    def gradient(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Of the losses by the outputs, shape (M, B, 1)."""
+        return torch.sub(outputs, targets[:, None]).mul_(2 / len(targets))
+
+
+@dataclass(frozen=True, eq=False)
+class CrossEntropy:
+    """Mean log loss in nats, rows counting by the weights (O,) of their classes."""
+
+    weights: Tensor
+
+    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Losses (M,) of logits (M, B, O) and classes (B,)."""
+        labels = targets.expand(len(outputs), -1)
+        flat = functional.cross_entropy(outputs.flatten(0, 1), labels.flatten(), self.weights, reduction="none")
+        return flat.reshape(len(outputs), -1).mean(1)
+
+    def gradient(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Of the losses by the logits, shape (M, B, O)."""
+        excess = torch.softmax(outputs, -1) - functional.one_hot(targets, outputs.shape[-1])
+        return excess.mul_(self.weights[targets][:, None] / len(targets))
 
 
 @dataclass(frozen=True)
@@ -40,10 +78,16 @@ class Config:
     seed: int = 0
 
 
+def with_one(X: Tensor) -> Tensor:
+    """Rows (n, F) with a last column of ones, which biases are the weights of."""
+    return torch.cat([X, X.new_ones(len(X), 1)], dim=1)
+
+
 class Network:
     """M networks of equal shape: linear layers with ReLU and dropout between them.
 
-    Gradients are written by hand into arrays that stay: allocating them anew would cost as much as a step's products.
+    Everything is written by hand into arrays that stay: allocating them anew, a pass for every bias and a tape of the
+    gradients would cost half as much as a step's matrix products. So each layer's bias is the last row of its weights.
 
     Parameters
     ----------
@@ -52,74 +96,86 @@ class Network:
     configs : sequence of Config
     dropout : float
         Share of hidden units dropped in training.
+
+    Attributes
+    ----------
+    layers, gradients : lists of tensors
+        Of each layer weights and, below them, biases (M, fan_in + 1, fan_out), and the gradients by these.
     """
 
     def __init__(self, sizes: Sequence[int], configs: Sequence[Config], dropout: float) -> None:
-        self.sizes, self.dropout = list(sizes), dropout
-        self.weights: list[Tensor] = []
-        self.biases: list[Tensor] = []
+        self.dropout = dropout
+        self.layers: list[Tensor] = []
         for fan_in, fan_out in itertools.pairwise(sizes):
             bound = fan_in**-0.5  # torch.nn.Linear's own range
             layers = []
             for config in configs:
-                generator = torch.Generator().manual_seed(1_000_003 * config.seed + len(self.weights))
+                generator = torch.Generator().manual_seed(1_000_003 * config.seed + len(self.layers))
                 layers.append((torch.rand(fan_in + 1, fan_out, generator=generator) * 2 - 1) * bound)
-            stacked = torch.stack(layers)
-            self.weights.append(stacked[:, :-1].contiguous())
-            self.biases.append(stacked[:, -1:].contiguous())
-        self.gradients = [torch.zeros_like(p) for p in self.parameters]
-
-    @property
-    def parameters(self) -> list[Tensor]:
-        """Weights (M, fan_in, fan_out) and biases (M, 1, fan_out) of every layer."""
-        return [*self.weights, *self.biases]
+            self.layers.append(torch.stack(layers))
+        self.gradients = [torch.zeros_like(layer) for layer in self.layers]
+        self._places: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
 
     def __call__(self, X: Tensor) -> Tensor:
-        """Outputs (M, B, O) of rows (B, F)."""
+        """Outputs (M, B, O) of rows (B, F + 1), see :func:`with_one`; they last until the next call."""
         return self._forward(X, None)[-1]
 
     def backward(self, X: Tensor, y: Tensor, loss: Loss, generator: torch.Generator) -> None:
-        """Set `gradients` to those of the summed losses of rows (B, F) with targets (B, ...), dropout being on."""
+        """Set `gradients` to those of the losses of rows (B, F + 1) with targets (B, ...), dropout being on."""
         states = self._forward(X, generator)
-        outputs = states[-1].requires_grad_()
-        (flow,) = torch.autograd.grad(loss(outputs, y).sum(), outputs)
-        depth = len(self.weights)
-        for i in reversed(range(depth)):
-            torch.bmm(states[i].transpose(1, 2), flow, out=self.gradients[i])
-            torch.sum(flow, dim=1, keepdim=True, out=self.gradients[depth + i])
+        _, flows = self._place(len(X))
+        flow = loss.gradient(states[-1], y)
+        for i in reversed(range(len(self.layers))):
+            if self.layers[i].shape[2] == 1:  # the same product the other way round, at half the time
+                turned = self.gradients[i].transpose(1, 2)
+                torch.bmm(flow.transpose(1, 2), states[i], out=turned)
+            else:
+                torch.bmm(states[i].transpose(1, 2), flow, out=self.gradients[i])
             if i:
-                flow = torch.bmm(flow, self.weights[i].transpose(1, 2))
-                flow.mul_(states[i].sign_())  # 0 where the unit was off or dropped
+                flow = torch.bmm(flow, self.layers[i][:, :-1].transpose(1, 2), out=flows[i - 1])
+                # Nothing flows back through a unit that was off or dropped.
+                torch.ops.aten.threshold_backward.grad_input(flow, states[i][..., :-1], 0, grad_input=flow)
                 if self.dropout:
                     flow.div_(1 - self.dropout)
 
     def _forward(self, X: Tensor, generator: torch.Generator | None) -> list[Tensor]:
         """What each layer reads, and the outputs; with a generator, dropout is on."""
-        states = [X.expand(len(self.weights[0]), -1, -1)]
-        for i, (W, b) in enumerate(zip(self.weights, self.biases, strict=True)):
-            hidden = torch.baddbmm(b, states[-1], W)
-            if i < len(self.weights) - 1:
-                hidden.relu_()
+        places, _ = self._place(len(X))
+        states = [X.expand(len(self.layers[0]), -1, -1), *places]
+        for i, layer in enumerate(self.layers):
+            last = i == len(self.layers) - 1
+            out = states[i + 1] if last else states[i + 1][..., :-1]
+            torch.bmm(states[i], layer, out=out)
+            if not last:
+                out.relu_()
                 if generator is not None and self.dropout:
-                    kept = torch.rand(hidden.shape[1:], generator=generator) >= self.dropout
-                    hidden.mul_(kept / (1 - self.dropout))
-            states.append(hidden)
+                    kept = torch.rand(out.shape[1:], generator=generator) >= self.dropout
+                    out.mul_(kept / (1 - self.dropout))
         return states
+
+    def _place(self, n_rows: int) -> tuple[list[Tensor], list[Tensor]]:
+        """Arrays for what layers give, the hidden ones with a column of ones, and for gradients by what they are given."""
+        if n_rows not in self._places:
+            shapes = [(len(layer), n_rows, layer.shape[2]) for layer in self.layers]
+            given = [torch.ones(m, n, width + 1) for m, n, width in shapes[:-1]] + [torch.empty(shapes[-1])]
+            self._places[n_rows] = given, [torch.empty(shape) for shape in shapes[:-1]]
+        return self._places[n_rows]
 
 
 class _AdamW:
     """AdamW with a learning rate and a weight decay of its own for each of the M models.
 
     Slices of the stacked parameters are updated in place, in one pass over memory; models that share rate and decay go
-    together. The function of torch.optim is called and not its class, whose first step imports a compiler for seconds.
+    together. The kernel of torch.optim is called and not its class, whose first step imports a compiler for seconds, and
+    not its function, which counts the steps of every slice on its own.
     """
 
     def __init__(self, network: Network, configs: Sequence[Config]) -> None:
         slices: dict[tuple[float, float], list[tuple[Tensor, Tensor]]] = {}
-        for i, (parameter, gradient) in enumerate(zip(network.parameters, network.gradients, strict=True)):
+        for layer, gradient in zip(network.layers, network.gradients, strict=True):
             for m, config in enumerate(configs):
-                decay = config.weight_decay if i < len(network.weights) else 0.0
-                slices.setdefault((config.lr, decay), []).append((parameter[m], gradient[m]))
+                for rows, decay in ((slice(-1), config.weight_decay), (slice(-1, None), 0.0)):
+                    slices.setdefault((config.lr, decay), []).append((layer[m][rows], gradient[m][rows]))
         self._groups = [
             (
                 lr,
@@ -134,13 +190,12 @@ class _AdamW:
 
     def step(self) -> None:
         """Update every parameter in place by the network's gradients."""
-        for lr, decay, parameters, gradients, (first, second) in self._groups:
-            steps = [self._steps.clone() for _ in parameters]
-            adamw(
-                parameters, gradients, first, second, [], steps, fused=True, amsgrad=False, maximize=False,
-                beta1=_BETAS[0], beta2=_BETAS[1], eps=_EPSILON, lr=lr, weight_decay=decay,
-            )  # fmt: skip
         self._steps += 1
+        for lr, decay, parameters, gradients, (first, second) in self._groups:
+            torch._fused_adamw_(
+                parameters, gradients, first, second, [], [self._steps] * len(parameters), lr=lr, beta1=_BETAS[0],
+                beta2=_BETAS[1], weight_decay=decay, eps=_EPSILON, amsgrad=False, maximize=False,
+            )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -153,13 +208,13 @@ class Trained:
         Lowest validation loss.
     epochs : tensor of shape (M,)
         When it was reached.
-    parameters : list of tensors
-        As in :attr:`Network.parameters`, each model at its own best epoch.
+    layers : list of tensors
+        As in :attr:`Network.layers`, each model at its own best epoch.
     """
 
     losses: Tensor
     epochs: Tensor
-    parameters: list[Tensor]
+    layers: list[Tensor]
 
 
 def train(
@@ -182,8 +237,7 @@ def train(
         The models and how each is trained.
     data, validation : (X, y)
         Rows (n, F) and targets.
-    loss : callable
-        From outputs (M, B, O) and targets (B, ...) to losses (M,).
+    loss : Loss
     epochs : int
         At most.
     patience : int or None
@@ -194,23 +248,24 @@ def train(
     -------
     Trained
     """
-    X, y = data
+    X, y = with_one(data[0]), data[1]
+    held = with_one(validation[0])
     generator = torch.Generator().manual_seed(seed)
     optimizer = _AdamW(network, configs)
     best = torch.full((len(configs),), torch.inf)
     when = torch.zeros(len(configs), dtype=torch.long)
-    kept = [p.clone() for p in network.parameters]
+    kept = [layer.clone() for layer in network.layers]
     for epoch in range(1, epochs + 1):
         order = torch.randperm(len(X), generator=generator)
         for rows in torch.split(order, batch_size):
             network.backward(X[rows], y[rows], loss, generator)
             optimizer.step()
         # A model whose loss is no longer a number never counts as better.
-        current = loss(network(validation[0]), validation[1])
+        current = loss(network(held), validation[1])
         better = current < best
         best, when = torch.where(better, current, best), torch.where(better, epoch, when)
         for m in better.nonzero()[:, 0].tolist():
-            for old, new in zip(kept, network.parameters, strict=True):
+            for old, new in zip(kept, network.layers, strict=True):
                 old[m].copy_(new[m])
         if patience is not None and epoch - int(when.max()) >= patience:
             break

@@ -15,6 +15,7 @@ from frostline.errors import UserError
 from frostline.heads._folds import folds_or_none
 from frostline.heads._path import StrengthScore, best_strength, search
 from frostline.heads._ridge import RidgeFolds
+from frostline.heads._smoother import SmootherFolds
 from frostline.heads._standard import standardize
 from frostline.heads._state import State
 from frostline.splits import Split
@@ -29,12 +30,42 @@ _UNTESTED = (1.0, 0.1)
 _ROWS_AT_ONCE = 2_000
 
 
+class _Landmarks:
+    """Regressions on the features that a few landmarks' kernels span, where all rows' own would be too many.
+
+    Parameters
+    ----------
+    kernel : array of shape (n, m)
+        Of rows and landmarks.
+    among : array of shape (m, m)
+        Of landmarks.
+    y : array of shape (n,)
+    folds : list of (train, test)
+    """
+
+    def __init__(self, kernel: Doubles, among: Doubles, y: Doubles, folds: list[Split]) -> None:
+        values, vectors = eigh(among)
+        kept = values > values[-1] * 1e-10
+        self._root = vectors[:, kept] / np.sqrt(values[kept])
+        weights = np.full(len(y), 1 / len(y))
+        self._ridge = RidgeFolds(kernel @ self._root, y[:, None], weights, folds, scaled=False)
+        self.evaluate = self._ridge.evaluate
+
+    def held_out(self, strength: float) -> Doubles:
+        """Out-of-fold predictions, shape (n,)."""
+        return self._ridge.held_out(strength)[:, 0]
+
+    def fit(self, strength: float) -> tuple[Doubles, float]:
+        """Weights of the landmarks' kernels, shape (m,), and the constant."""
+        W, b = self._ridge.fit(strength)
+        return self._root @ W[:, 0], float(b[0])
+
+
 class _Trial(NamedTuple):
-    """One scale: the map from kernel values to features, the regressions on these, and their scores."""
+    """One scale: the regressions at it, and their scores."""
 
     scale: float
-    root: Doubles
-    ridge: RidgeFolds
+    ridge: _Landmarks | SmootherFolds
     scores: list[StrengthScore]
 
 
@@ -106,8 +137,7 @@ class KernelRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self._check()
         table, targets = validate_data(self, X, y, dtype=[np.float32, np.float64], y_numeric=True)
         targets = np.asarray(targets, dtype=np.float64)
-        weights = np.full(len(table), 1 / len(table))
-        scaled = standardize(table, weights)
+        scaled = standardize(table, np.full(len(table), 1 / len(table)))
         Z = np.asarray(scaled.Z, dtype=np.float64)
         self.mean_, self.inverse_scale_ = scaled.mean, scaled.inverse_scale
         rows = np.random.default_rng(self.seed).permutation(len(Z))[: self.n_landmarks]
@@ -116,16 +146,16 @@ class KernelRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.median_ = (float(np.median(apart)) if apart.size else 0.0) or 1.0
         mean, spread = float(targets.mean()), float(targets.std()) or 1.0
         folds = folds_or_none(targets[:, None], groups, self.cv, self.seed, stratify=False) or []
-        z = ((targets - mean) / spread)[:, None]
-        trials = [self._trial(scale, Z, z, weights, folds) for scale in (self.scales if folds else _UNTESTED[:1])]
+        z = (targets - mean) / spread
+        trials = [self._trial(scale, Z, z, folds) for scale in (self.scales if folds else _UNTESTED[:1])]
         best = min(trials, key=lambda trial: min(score.mean for score in trial.scores))
         self.scale_, self.cv_scores_ = best.scale, best.scores
         self.strength_ = best_strength(best.scores)
-        W, b = best.ridge.fit(self.strength_)
-        self.dual_, self.intercept_ = best.root @ W[:, 0] * spread, float(b[0] * spread + mean)
+        dual, intercept = best.ridge.fit(self.strength_)
+        self.dual_, self.intercept_ = dual * spread, intercept * spread + mean
         self.__dict__.pop("oof_pred_", None)
         if folds:
-            self.oof_pred_ = best.ridge.held_out(self.strength_)[:, 0] * spread + mean
+            self.oof_pred_ = best.ridge.held_out(self.strength_) * spread + mean
         return self
 
     def _check(self) -> None:
@@ -135,13 +165,14 @@ class KernelRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
                 f"scales={self.scales!r}, linear={self.linear!r}, n_landmarks={self.n_landmarks!r}."
             )
 
-    def _trial(self, scale: float, Z: Doubles, z: Doubles, weights: Doubles, folds: list[Split]) -> _Trial:
+    def _trial(self, scale: float, Z: Doubles, z: Doubles, folds: list[Split]) -> _Trial:
         """Walk over the penalties at one scale."""
         self.scale_ = float(scale)
-        root = self._root()
-        ridge = RidgeFolds(self._kernel(Z) @ root, z, weights, folds, scaled=False)
+        among = self._kernel(self.landmarks_)
+        exact = len(Z) == len(self.landmarks_)
+        ridge = SmootherFolds(among, z, folds) if exact else _Landmarks(self._kernel(Z), among, z, folds)
         scores = search(ridge.evaluate, start=-2, chunk=1) if folds else [StrengthScore(_UNTESTED[1], 0.0, 0.0)]
-        return _Trial(self.scale_, root, ridge, scores)
+        return _Trial(self.scale_, ridge, scores)
 
     def predict(self, X: ArrayLike) -> Doubles:
         """Predicted targets, shape (n_samples,)."""
@@ -157,12 +188,6 @@ class KernelRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """Kernel of rows and landmarks, shape (n, m)."""
         near = np.exp(-_squared_distances(Z, self.landmarks_) / (2 * self.scale_ * self.median_))
         return np.asarray(near + self.linear / Z.shape[1] * (Z @ self.landmarks_.T))
-
-    def _root(self) -> Doubles:
-        """The map from kernel values to features whose products are the kernel: (m, rank)."""
-        values, vectors = eigh(self._kernel(self.landmarks_))
-        kept = values > values[-1] * 1e-10
-        return np.asarray(vectors[:, kept] / np.sqrt(values[kept]))
 
     def get_state(self) -> State:
         """What is needed to predict, as plain values and arrays."""

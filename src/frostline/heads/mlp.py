@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -12,11 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
-from torch.nn import functional
 
 from frostline.errors import UserError
 from frostline.heads._folds import inner_folds
-from frostline.heads._mlp import Config, Network, train
+from frostline.heads._mlp import Config, CrossEntropy, Loss, Network, SquaredError, train
 from frostline.heads._standard import standardize
 from frostline.heads._state import State, class_codes, labels_from_json, labels_to_json
 from frostline.heads._weights import class_weights
@@ -39,7 +37,7 @@ class _MLP(BaseEstimator):  # type: ignore[misc]
     n_seeds: int
     seed: int
 
-    def _sweep(self, X: _Floats, y: Tensor, strata: NDArray[Any], groups: Any, loss: Any, n_outputs: int) -> None:
+    def _sweep(self, X: _Floats, y: Tensor, strata: NDArray[Any], groups: Any, loss: Loss, n_outputs: int) -> None:
         """Standardize, split off validation rows, train all configurations, keep the best one's seeds."""
         weights = np.full(len(X), 1 / len(X))
         scaled = standardize(X, weights)
@@ -56,7 +54,8 @@ class _MLP(BaseEstimator):  # type: ignore[misc]
         losses = found.losses.reshape(len(pairs), self.n_seeds).mean(1)
         best = int(torch.nan_to_num(losses, nan=torch.inf).argmin())
         own = slice(best * self.n_seeds, (best + 1) * self.n_seeds)
-        self.layers_ = [p[own].numpy().copy() for p in found.parameters]
+        self.layers_ = [layer[own, :-1].numpy().copy() for layer in found.layers]
+        self.layers_ += [layer[own, -1:].numpy().copy() for layer in found.layers]
         self.chosen_ = {
             "lr": pairs[best][0],
             "weight_decay": pairs[best][1],
@@ -157,7 +156,7 @@ class MLPClassifier(ClassifierMixin, _MLP):  # type: ignore[misc]
         table, labels = validate_data(self, X, y, dtype=[np.float32, np.float64])
         self.classes_, codes = class_codes(labels)
         weights = class_weights(self.class_weight, self.classes_, codes)
-        loss = partial(_cross_entropy, weights=torch.from_numpy(weights.astype(np.float32)))
+        loss = CrossEntropy(torch.from_numpy(weights.astype(np.float32)))
         self._sweep(table, torch.from_numpy(codes), codes, groups, loss, len(self.classes_))
         return self
 
@@ -241,7 +240,7 @@ class MLPRegressor(RegressorMixin, _MLP):  # type: ignore[misc]
         self.y_mean_ = float(targets.mean())
         self.y_scale_ = float(targets.std()) or 1.0
         scaled = ((targets - self.y_mean_) / self.y_scale_).astype(np.float32)
-        self._sweep(table, torch.from_numpy(scaled), targets, groups, _squared_error, 1)
+        self._sweep(table, torch.from_numpy(scaled), targets, groups, SquaredError(), 1)
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -260,16 +259,3 @@ class MLPRegressor(RegressorMixin, _MLP):  # type: ignore[misc]
         head = cls._restored(params, tensors)
         head.y_mean_, head.y_scale_ = params["y_mean"], params["y_scale"]
         return head
-
-
-def _cross_entropy(outputs: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-    """Losses (M,) of logits (M, B, O) under weights (O,) of the classes."""
-    flat = functional.cross_entropy(
-        outputs.flatten(0, 1), labels.expand(len(outputs), -1).flatten(), weights, reduction="none"
-    )
-    return flat.reshape(len(outputs), -1).mean(1)
-
-
-def _squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Losses (M,) of outputs (M, B, 1)."""
-    return (outputs[:, :, 0] - targets).square().mean(1)

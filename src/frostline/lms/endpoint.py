@@ -126,8 +126,7 @@ class EndpointModel:
         UserError
             The service cannot be used, refuses every prompt, or answers with something else.
         """
-        sampling = check_sampling(sampling)
-        bodies = [_body(self._model, prompt, sampling, seed) for prompt, seed in _seeded(prompts, sampling)]
+        bodies = self._bodies(prompts, check_sampling(sampling))
         jobs = {id_: body for body in bodies for id_ in [_identity(body)]}
         answers: dict[str, Completion] = {}
         refusals: list[RefusedError] = []
@@ -161,17 +160,40 @@ class EndpointModel:
         """Estimate the tokens of each text from its bytes, shape (n,): a service counts its own."""
         return np.array([-(-len(text.encode()) // int(BYTES_PER_TOKEN)) for text in texts], dtype=np.int64)
 
+    def recall(self, prompts: Sequence[str], sampling: Sampling | None = None) -> list[Completion | None]:
+        """Completions that are kept on disk; nothing is asked.
+
+        Parameters
+        ----------
+        prompts : sequence of n str
+        sampling : Sampling, optional
+
+        Returns
+        -------
+        list of n Completion or None
+            None where :meth:`generate` would ask.
+        """
+        return [self._recall(body) for body in self._bodies(prompts, check_sampling(sampling))]
+
+    def _bodies(self, prompts: Sequence[str], sampling: Sampling) -> list[dict[str, Any]]:
+        return [_body(self._model, prompt, sampling, seed) for prompt, seed in _seeded(prompts, sampling)]
+
+    def _recall(self, body: Mapping[str, Any]) -> Completion | None:
+        answer = None if self._cache is None else self._cache.get(self._request(body))
+        return None if answer is None else _read(answer)
+
+    def _request(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        return {"url": self._client.url, **body}
+
     def _ask(self, body: Mapping[str, Any]) -> Completion:
-        request = {"url": self._client.url, **body}
-        answer = None if self._cache is None else self._cache.get(request)
-        if answer is None:
+        found = self._recall(body)
+        if found is None:
             self._pace.wait()
             answer = self._post(body)
             found = _read(answer)
             if self._cache is not None:
-                self._cache.put(request, answer)
-            return found
-        return _read(answer)
+                self._cache.put(self._request(body), answer)
+        return found
 
     def _post(self, body: Mapping[str, Any]) -> Any:
         try:

@@ -205,7 +205,7 @@ def confusion(y_true: ArrayLike, y_pred: ArrayLike, classes: ArrayLike) -> NDArr
 def regression_metrics(
     y_true: ArrayLike, y_pred: ArrayLike, lower: ArrayLike | None = None, upper: ArrayLike | None = None
 ) -> dict[str, float]:
-    """Score predicted numbers; with several targets, the mean of each score over the targets.
+    """Score predicted numbers; with several targets, the mean of each score over those that are not constant.
 
     Parameters
     ----------
@@ -233,8 +233,9 @@ def regression_metrics(
         raise UserError(f"Truth and prediction must have one shape, not empty; got {[c.shape for c in columns]}.")
     if not all(np.isfinite(c).all() for c in columns):
         raise UserError("Truth and prediction must be finite; got NaN or infinity.")
-    targets = zip(*(c.reshape(len(c), -1).T for c in columns), strict=True)
-    scores = [_score_target(*target) for target in targets]
+    targets = list(zip(*(c.reshape(len(c), -1).T for c in columns), strict=True))
+    varied = [target for target in targets if np.ptp(target[0]) > 0]  # there is nothing to tell of a constant
+    scores = [_score_target(*target) for target in varied or targets]
     return {name: float(np.mean([score[name] for score in scores])) for name in scores[0]}
 
 

@@ -17,9 +17,10 @@ from typing import Any
 from frostline._progress import progress_bar
 from frostline.contracts import canonical_json
 from frostline.errors import UserError
+from frostline.reports.study import StudyReport
 from frostline.tables import replacing
 
-__all__ = ["Cell", "Outcome", "run_cells"]
+__all__ = ["Cell", "Outcome", "run_cells", "write_report"]
 
 
 @dataclass(frozen=True)
@@ -124,3 +125,11 @@ def _run(cell: Cell, folder: Path) -> Outcome:
     with replacing(folder / f"{cell.address}.json") as file:  # whole or not at all
         file.write(canonical_json({"key": dict(cell.key), "result": result}).encode())
     return Outcome(cell.key, result, fresh=True)
+
+
+def write_report(report: StudyReport, folder: Path) -> None:
+    """Write ``study.html`` and ``study.json`` beside the cells, each whole or not at all."""
+    texts = {"study.html": report.to_html(), "study.json": json.dumps(report.to_json(), ensure_ascii=False)}
+    for name, text in texts.items():
+        with replacing(folder / name) as file:
+            file.write(text.encode())

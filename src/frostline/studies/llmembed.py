@@ -7,7 +7,6 @@ Liu et al., 2024, LLMEmbed: Rethinking Lightweight LLM's Genuine Function in Tex
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,16 +17,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from frostline.backbones.written import is_service, is_untrained
 from frostline.errors import UserError
 from frostline.lms import LanguageModel, open_lm
 from frostline.reports.study import StudyReport
 from frostline.studies.arms import Arm, pack, run_arm
-from frostline.studies.cells import Cell, run_cells
+from frostline.studies.cells import Cell, run_cells, write_report
 from frostline.studies.llmembed_report import Layout, make_report
 from frostline.studies.prompting import PROMPT_ARMS, PromptArm, run_prompts
 from frostline.studies.readings import DEEPEST, Readings, n_states, stamp_of
 from frostline.studies.sets import StudySet, read_sets
-from frostline.tables import replacing
 
 __all__ = ["LlmembedOptions", "study_llmembed"]
 
@@ -126,20 +125,16 @@ def study_llmembed(out: str | Path, options: LlmembedOptions | None = None) -> S
     outcomes = run_cells(plan.cells(), folder / "cells", progress=options.progress)
     layout = Layout(sets, backbones, plan.single(), plan.ablations(), plan.heads(), plan.few_arms(), options.few)
     report = replace(make_report(layout, outcomes), seconds=time.perf_counter() - began)
-    with replacing(folder / "study.html") as file:
-        file.write(report.to_html().encode())
-    with replacing(folder / "study.json") as file:
-        file.write(json.dumps(report.to_json(), ensure_ascii=False).encode())
+    write_report(report, folder)
     return report
 
 
 def _with_controls(backbones: Sequence[str]) -> list[str]:
     if not backbones:
         raise UserError("The study needs at least one backbone.")
-    prefixes = ("random:", "vocabulary:")
-    if any(name.startswith(prefixes) for name in backbones) or backbones[0].startswith("api:"):
+    if any(is_untrained(name) for name in backbones) or is_service(backbones[0]):
         return list(backbones)
-    return [*backbones, *(prefix + backbones[0] for prefix in prefixes)]
+    return [*backbones, *(prefix + backbones[0] for prefix in ("random:", "vocabulary:"))]
 
 
 @dataclass(frozen=True)
@@ -212,7 +207,7 @@ class _Plan:
             for arm in self.others(backbone):
                 for seed in seeds:
                     yield self._cell(data, [backbone], arm, everything, seed, 0)
-        real = [name for name in self.backbones if not name.startswith(("random:", "vocabulary:"))]
+        real = [name for name in self.backbones if not is_untrained(name)]
         if len(real) > 1:
             depth = min(_DEPTH, n_states(real[0]))
             for arm in [Arm(), *([Arm(head="cooccurrence", n_layers=depth)] if depth > 1 else [])]:

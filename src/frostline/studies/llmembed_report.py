@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from frostline.backbones.written import is_untrained
 from frostline.reports.study import Estimate, StudyPlot, StudyReport, StudySection, StudyTable
 from frostline.studies.arms import Arm
 from frostline.studies.cells import Outcome
@@ -178,7 +179,7 @@ def _main(layout: Layout, results: _Results) -> StudySection:
 
 
 def _backbones(layout: Layout, results: _Results) -> StudySection | None:
-    real = [name for name in layout.backbones if not name.startswith(("random:", "vocabulary:"))]
+    real = [name for name in layout.backbones if not is_untrained(name)]
     groups = [[name] for name in layout.backbones] + ([real] if len(real) > 1 else [])
     arms = [_FINAL, *(arm for arm in layout.single if arm.fusion == "mean" or arm.head == "cooccurrence")]
     rows = [

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from frostline.backbones import resolve, resolve_layers
+from frostline.backbones.written import is_service
 from frostline.candidates import ladder
 from frostline.contracts import BackboneSpec, FloatArray, canonical_json
 from frostline.embedder import TextEmbedder
@@ -77,7 +78,7 @@ class Readings:
 
 def pooling_of(backbone: str) -> str:
     """The mean over tokens, whatever a model's recipe says, so that backbones are read alike; a service pools itself."""
-    return "recipe" if backbone.startswith("api:") else "mean"
+    return "recipe" if is_service(backbone) else "mean"
 
 
 def n_states(backbone: str) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from frostline.backbones import resolve, resolve_layers
+from frostline.backbones.written import is_service, is_untrained
 from frostline.candidates import ladder
 from frostline.contracts import BackboneSpec
 from frostline.studies.cells import Cell
@@ -81,14 +82,14 @@ class Plan:
             backbone = resolve(BackboneSpec(one.source))
             return backbone.n_layers * backbone.dim**2
 
-        real = [one for one in self.main(family) if not one.source.startswith(("api:", "random:", "vocabulary:"))]
+        real = [one for one in self.main(family) if not (is_service(one.source) or is_untrained(one.source))]
         return sorted(real, key=size)
 
     def controls(self, family: str) -> list[Encoding]:
         """Random weights and token embeddings of the first backbone, and projections to its width."""
         first = self.main(family)[0]
         width = resolve(BackboneSpec(first.source)).dim
-        if first.source.startswith(("random:", "vocabulary:", "api:")):
+        if is_service(first.source) or is_untrained(first.source):
             untrained = []
         else:
             untrained = [replace(first, source=f"{prefix}:{first.source}") for prefix in ("random", "vocabulary")]
@@ -97,7 +98,7 @@ class Plan:
     def layers(self) -> list[Any]:
         """Depths of the first backbone; none where a service runs it."""
         first = self.options.backbones[0]
-        if first.startswith("api:"):
+        if is_service(first):
             return []
         n = resolve(BackboneSpec(first)).n_layers
         return [*resolve_layers("all" if n <= 12 else ladder(n), n)][:-1]
@@ -105,7 +106,7 @@ class Plan:
     def varied(self, family: str) -> dict[str, list[Encoding]]:
         """One thing changed at a time, by what is changed; the unchanged encoding is not among them."""
         first = self.main(family)[0]
-        local = not first.source.startswith("api:")
+        local = not is_service(first.source)
         poolings = ("max", "first_token", "last_token", "weighted_mean", "padded_mean") if local else ()
         found = {
             "pooling": [replace(first, pooling=pooling) for pooling in poolings],

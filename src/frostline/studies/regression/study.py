@@ -7,21 +7,19 @@ Tang, Yang and Song, 2024, Understanding LLM Embeddings for Regression, arXiv 24
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
 from pathlib import Path
 
 from frostline.errors import UserError
 from frostline.reports.study import StudyReport
-from frostline.studies.cells import run_cells
+from frostline.studies.cells import run_cells, write_report
 from frostline.studies.readings import stamp_of
 from frostline.studies.regression.encodings import Encoding, random_of_width
 from frostline.studies.regression.options import RegressionOptions
 from frostline.studies.regression.plan import Plan
 from frostline.studies.regression.problems import function_names, read_tables
 from frostline.studies.regression.report import make_report
-from frostline.tables import replacing
 
 __all__ = ["study_regression"]
 
@@ -56,10 +54,7 @@ def study_regression(out: str | Path, options: RegressionOptions | None = None) 
     plan = Plan(options, functions, tables, _grown(options, folder), stamps)
     outcomes = run_cells(plan.cells(), folder / "cells", progress=options.progress)
     report = replace(make_report(plan, outcomes), seconds=time.perf_counter() - began)
-    with replacing(folder / "study.html") as file:
-        file.write(report.to_html().encode())
-    with replacing(folder / "study.json") as file:
-        file.write(json.dumps(report.to_json(), ensure_ascii=False).encode())
+    write_report(report, folder)
     return report
 
 

@@ -1,0 +1,46 @@
+"""Data of a fit: what a teacher says is no exception to the rule on names."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from frostline.elm.prepare import as_spaces, prepare_data
+from frostline.elm.tasks import load_pack
+
+N = 40
+TABLE = pa.table(
+    {"id": range(N), "title": [f"Ufo {i}" for i in range(N)], "plot": [f"a tale of {i}" for i in range(N)]}
+)
+TASKS = """
+name: t
+noun: film
+columns: {text: [plot], title: [title]}
+tasks:
+  - {name: taught, prompt: 'y {vector}', note: n, teacher: 'Review {text}'}
+"""
+
+
+@pytest.mark.parametrize("keep_names", [True, False])
+def test_names_that_a_teacher_brings_are_taken_out(tmp_path, keep_names):
+    (tmp_path / "t.yaml").write_text(TASKS)
+
+    def teacher(instructions):
+        number = [text.rpartition(" ")[2] for text in instructions]
+        return ["Zelda Quux is it." if n == "7" else f"In Ufo {n} a man meets Zelda Quux and runs." for n in number]
+
+    vectors = np.random.default_rng(0).normal(size=(N, 4)).astype(np.float32)
+    data = prepare_data(
+        as_spaces((range(N), vectors)), TABLE, load_pack(tmp_path / "t.yaml"), id="id", text=None, held_out=["1", "2"],
+        keep_names=keep_names, seed=0, teacher=teacher,
+    )  # fmt: skip
+    train, held_out = data.examples["vectors"]
+    said = {one.ids[0]: one.text for one in train.items}
+    if keep_names:
+        assert said["3"] == "In Ufo 3 a man meets Zelda Quux and runs."
+        assert (len(said), train.empty) == (38, {})
+    else:
+        assert said["3"] == "In the film a man meets someone and runs."
+        assert (len(said), train.empty) == (37, {"taught": 1})  # nothing was left of the seventh
+    assert len(held_out.items) == 2
