@@ -150,7 +150,7 @@ def elm(
     seeds: Annotated[int | None, typer.Option("--seeds", metavar="N", help="[default: 3; quick: 1]")] = None,
     steps: Annotated[
         int | None,
-        typer.Option("--steps", metavar="N", help="Of each explainer, all stages together. [default: 300; quick: 80]"),
+        typer.Option("--steps", metavar="N", help="Of each explainer, all stages together. [default: 600; quick: 160]"),
     ] = None,
     tune: Annotated[str, typer.Option("--tune", metavar="T", help="Of the language model: full, lora.")] = "full",
     device: o.Device = "auto",

@@ -42,7 +42,7 @@ class ElmStudyOptions:
     seeds : int, optional
         None = 3; quick 1.
     steps : int, optional
-        Of each explainer, its stages together; None = 300, quick 80.
+        Of each explainer, its stages together; None = 600, quick 160.
     tune : {"full", "lora"}, default="full"
         How a stage trains the language model: all of it, as the paper, or low-rank matrices.
     device : str, default="auto"
@@ -100,7 +100,7 @@ class ElmStudyOptions:
     @property
     def n_steps(self) -> int:
         """Of each explainer."""
-        return self.steps or (80 if self.quick else 300)
+        return self.steps or (160 if self.quick else 600)
 
     @property
     def most_rows(self) -> dict[str, int | None]:

@@ -162,11 +162,16 @@ def _plots(group: str, arms: Sequence[Arm], names: dict[Arm, str], results: Resu
         "soft tokens": lambda arm: arm.n_soft_tokens,
     }
     place = places.get(group, names.__getitem__)
+    beside = {"nearest training row's own text": "top1_neighbor"} if group in ("pairs", "language model") else {}
+    shown = {"loss": {"loss": "loss"}, "finds its vector, %": {"text of the explainer": "top1"} | beside}
     found = []
-    for score, title in (("loss", "loss"), ("top1", "finds its vector, %")):
-        line = [(place(arm), estimate) for arm in arms if (estimate := results.score(arm, score)) is not None]
-        if line:
-            found.append(StudyPlot(f"{_TITLES[group]}: {title}", group, title, {title: line}, log=group in places))
+    for title, scores in shown.items():
+        lines = {
+            name: [(place(arm), e) for arm in arms if (e := results.score(arm, score))]
+            for name, score in scores.items()
+        }
+        if all(lines.values()):
+            found.append(StudyPlot(f"{_TITLES[group]}: {title}", group, title, lines, log=group in places))
     return found
 
 
