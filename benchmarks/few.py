@@ -56,9 +56,13 @@ def scores(train: Features, test: Features, labels: list[NDArray[Any]], seed: in
     return {name: float((found == labels[1]).mean()) for name, found in predicted.items()}
 
 
-def run(name: str, files: list[str], per_class: list[int], draws: int, store: str) -> list[dict[str, Any]]:
+def run(
+    name: str, files: list[str], per_class: list[int], draws: int, test_rows: int | None, store: str
+) -> list[dict[str, Any]]:
     """All draws of one set; a line for each number of labels."""
     tables = [read_table(path) for path in files]
+    some = np.random.default_rng(9).permutation(tables[1].num_rows)[:test_rows]
+    tables[1] = tables[1].take(np.sort(some))
     texts = [[str(text) for text in table["text"].to_pylist()] for table in tables]
     labels = [np.array(table["label"].to_pylist()) for table in tables]
     embedder = frostline.TextEmbedder(layers="auto", pooling="auto", fusion="auto", store=store, progress=False)
@@ -86,13 +90,14 @@ def main() -> None:
     parser.add_argument("sets", nargs="+", metavar="NAME=TRAIN:TEST")
     parser.add_argument("--per-class", default="8,64")
     parser.add_argument("--draws", type=int, default=10)
+    parser.add_argument("--test-rows", type=int, help="at most so many test rows, drawn at random")
     parser.add_argument("--store", default="default")
     arguments = parser.parse_args()
     per_class = [int(n) for n in arguments.per_class.split(",")]
     rows = []
     for entry in arguments.sets:
         name, _, files = entry.partition("=")
-        rows += run(name, files.split(":"), per_class, arguments.draws, arguments.store)
+        rows += run(name, files.split(":"), per_class, arguments.draws, arguments.test_rows, arguments.store)
     print(json.dumps({"rows": rows}))
 
 

@@ -62,7 +62,7 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
     head : str or estimator, default="auto"
         ``"linear"`` (logistic, strength by cross-validation), ``"mlp"``, ``"boosting"``, ``"cooccurrence"`` (dot products
         between several layers; ``"cooccurrence-published"`` with the flaws of the published code), or any scikit-learn
-        classifier; ``"auto"`` is ``"linear"``.
+        classifier; ``"auto"`` is ``"linear"``, of few rows on layers of length one (:class:`frostline.heads.UnitClassifier`).
     embedder : TextEmbedder, default=None
         Overrides `backbone`, `layers`, `pooling` and `fusion`; takes templates, windows and stores as well.
     seed : int, default=0
