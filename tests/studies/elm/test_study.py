@@ -11,10 +11,14 @@ import pytest
 
 from frostline.cli import main
 from frostline.errors import UserError
+from frostline.reports.study import Estimate
+from frostline.studies.cells import Outcome
 from frostline.studies.elm import ElmStudyOptions, study_elm
 from frostline.studies.elm.arms import Arm, _some, _vectors, run_arm
+from frostline.studies.elm.claims import _between
 from frostline.studies.elm.data import read_data
 from frostline.studies.elm.plan import Plan
+from frostline.studies.elm.results import Results
 from frostline.tables import write_vectors
 
 
@@ -39,6 +43,9 @@ def test_the_study_fills_every_table_and_goes_on_where_it_stopped(options, short
     assert verdicts["texts have a semantic consistency of 0.86 to 0.96"] == "does not reproduce"
     assert verdicts["human raters find the texts good"] == "not measured"
     assert set(verdicts.values()) <= {"reproduces", "does not reproduce", "not resolved", "not measured"}
+    asked = {row[0]: row[1] for row in tables["Questions of our own"].rows}
+    assert "does a text find its own vector among 23?" in asked
+    assert set(asked.values()) <= {"yes", "no", "yes (one seed)", "no (one seed)", "not resolved"}
     probe = tables["Attributes"].rows[0]
     assert probe[2].value > 0.9 > probe[3].value
     page = (tmp_path / "study.html").read_text()
@@ -64,6 +71,25 @@ def test_what_an_arm_learns_shows_in_its_scores(data, options, short):
     }
     used = {kind: np.mean(rows["loss_shuffled"]) - np.mean(rows["loss"]) for kind, rows in found.items()}
     assert used["real"] > 3 * abs(used["shuffled"])
+
+
+def test_an_answer_on_two_trainings_holds_with_every_seed():
+    sure, unsure = Estimate(0.2, 0.1, 0.3), Estimate(0.2, -0.1, 0.3)
+    assert _between(sure, [1.0, 1.0, 1.0]) == "yes"
+    assert _between(sure, [1.0, 1.0, -1.0]) == "not resolved"
+    assert _between(sure, [1.0]) == "yes (one seed)"
+    assert _between(Estimate(-0.2, -0.3, -0.1), [-1.0, -1.0]) == "no"
+    assert _between(unsure, [1.0, 1.0]) == "not resolved"
+    assert _between(None, []) == "not measured"
+
+
+def test_results_are_paired_by_seed():
+    arm, other = Arm("a"), Arm("a", n_soft_tokens=1)
+    found = [(arm, 0, [1.0, 2.0]), (arm, 1, [0.0, 0.0]), (other, 1, [1.0, 3.0]), (other, 2, [9.0, 9.0])]
+    results = Results([Outcome({"arm": a.key, "seed": seed}, {"rows": {"loss": rows}}) for a, seed, rows in found])
+    assert results.signs(arm, other, "loss") == [-1.0]
+    assert results.score(arm, "loss").value == 0.75
+    assert results.minus((arm, "loss"), (other, "loss")).value == pytest.approx(0.75 - 5.5)
 
 
 def test_vectors_of_the_controls(data):
