@@ -88,6 +88,19 @@ def test_few_rows_are_not_compared():
     assert found.table == []
 
 
+def test_few_rows_are_read_as_vectors_of_length_one_unless_a_head_is_named():
+    features, y = layered(60, [3, 0, 0, 0])
+    offered = [Candidate(features.taps[1:], how, "mean") for how in ("concat", "mean")]
+    groups, settings = np.arange(60), {"task": "classification", "seed": 0}
+    heads = [select([one], features, y, groups, head="auto", **settings).head for one in offered]
+    assert [type(head).__name__ for head in heads] == ["UnitClassifier"] * 2
+    assert [head.layers for head in heads] == [[[6, 6, 6]], None]
+    assert type(chosen(features, y, offered).head).__name__ == "LinearClassifier"
+    many, y = layered(200, [3, 0, 0, 0])
+    found = select(offered[:1], many, y, np.arange(200), head="auto", **settings)
+    assert type(found.head).__name__ == "LinearClassifier"
+
+
 def test_fewer_rows_where_the_work_would_be_too_much(monkeypatch):
     monkeypatch.setattr(selection, "SELECTION_WORK", 5 * 24 * 100.0)
     monkeypatch.setattr(selection, "_FEWEST_ROWS", 50)

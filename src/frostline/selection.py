@@ -29,6 +29,7 @@ from frostline.heads import (
     LinearClassifier,
     LinearMultilabel,
     LinearRegressor,
+    UnitClassifier,
     fit_head,
     held_out,
     make_head,
@@ -52,6 +53,9 @@ are compared. It is counted, not timed, so that two machines choose alike."""
 
 FEW_ROWS = 200
 """With fewer rows nothing is compared: held-out losses of a few dozen rows pick by luck, and lose to the usual choice."""
+
+_FEW_A_CLASS = 20
+"""With fewer rows a class, or few in all, the length of a vector is noise, and layers are scaled to length one."""
 
 _FEWEST_ROWS = 2_000
 
@@ -319,8 +323,13 @@ def _fit(
     head: Any,
     seed: int,
 ) -> Any:
-    made = make_head(head, task, seed)
-    return fit_head(made, candidate.features(features), y, groups, layers=candidate.layout(features))
+    layout = candidate.layout(features)
+    few = task == "classification" and len(y) < max(FEW_ROWS, _FEW_A_CLASS * (int(y.max()) + 1))
+    if few and isinstance(head, str) and head == "auto":
+        made: Any = UnitClassifier(layout if candidate.fusion == "concat" else None, seed=seed)
+    else:
+        made = make_head(head, task, seed)
+    return fit_head(made, candidate.features(features), y, groups, layers=layout)
 
 
 def row_losses(task: str, predicted: FloatArray, y: NDArray[Any]) -> FloatArray:

@@ -7,19 +7,17 @@ equal nothing, themselves included.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from frostline._columns import Indices, KeyColumn, is_missing, key_codes, key_values
 from frostline.errors import UserError
 
 __all__ = ["Indices", "KeyColumn", "Split", "group_folds", "group_ids", "holdout", "overlap", "time_holdout"]
 
-KeyColumn: TypeAlias = Sequence[Any] | NDArray[Any]
-Indices: TypeAlias = NDArray[np.intp]
 Split: TypeAlias = tuple[Indices, Indices]
 """Row numbers of the training part and of the test part, each ascending."""
 
@@ -44,7 +42,7 @@ def group_ids(*keys: KeyColumn) -> Indices:
     """
     if not keys:
         raise UserError("Rows are grouped by at least one key column; got none.")
-    columns = [_codes(column) for column in keys]
+    columns = [key_codes(column) for column in keys]
     n = len(columns[0])
     if any(len(codes) != n for codes in columns):
         raise UserError(f"Key columns must have one length; got {[len(codes) for codes in columns]}.")
@@ -60,7 +58,9 @@ def group_ids(*keys: KeyColumn) -> Indices:
         a, b = parent[a], parent[b]
         unlike = a != b
         a, b = a[unlike], b[unlike]
-    return np.unique(parent, return_inverse=True)[1]
+    number = np.cumsum(parent == np.arange(n)) - 1  # of the components, whose roots are their first rows
+    found: Indices = number[parent]
+    return found
 
 
 def group_folds(y: KeyColumn, groups: KeyColumn | None, n_folds: int, seed: int, stratify: bool) -> list[Split]:
@@ -95,7 +95,7 @@ def group_folds(y: KeyColumn, groups: KeyColumn | None, n_folds: int, seed: int,
     if n_folds < 2:
         raise UserError(f"Cross-validation needs at least 2 folds; got {n_folds}.")
     census = _census(y, groups, stratify)
-    n_groups = len(census.counts)
+    n_groups = census.n_groups
     if n_groups < n_folds:
         raise UserError(
             f"{n_folds} folds need at least {n_folds} groups of rows; got {n_groups}.",
@@ -140,7 +140,7 @@ def holdout(y: KeyColumn, groups: KeyColumn | None, test_size: float, seed: int,
     n_test = _n_test(test_size, len(y))
     rng = np.random.default_rng(seed)
     wanted = _apportion(census.class_sizes, n_test, rng)
-    order = rng.permutation(len(census.counts)).tolist()
+    order = rng.permutation(census.n_groups).tolist()
     is_test = np.isin(census.groups, _choose(order, census, wanted))
     if stratify:
         for part, rows in (("training", ~is_test), ("test", is_test)):
@@ -168,9 +168,9 @@ def time_holdout(order_values: KeyColumn, test_size: float) -> Split:
     UserError
         A value is missing or cannot be sorted, all values are equal, or the size cannot be had.
     """
-    values = _values(order_values)
+    values = key_values(order_values)
     n_test = _n_test(test_size, len(values))
-    if missing := [row for row, value in enumerate(values) if _is_missing(value)]:
+    if missing := [row for row, value in enumerate(values) if is_missing(value)]:
         raise UserError(f"{len(missing)} rows have no time to split by; the first is row {missing[0]}.")
     try:
         rank = {value: i for i, value in enumerate(sorted(set(values)))}
@@ -195,57 +195,34 @@ def overlap(train_keys: KeyColumn, test_keys: KeyColumn) -> NDArray[np.bool_]:
     -------
     bool array of shape (n_test,)
     """
-    known = {key for key in _values(train_keys) if not _is_missing(key)}
-    test = _values(test_keys)
+    known = {key for key in key_values(train_keys) if not is_missing(key)}
+    test = key_values(test_keys)
     return np.fromiter((key in known for key in test), dtype=np.bool_, count=len(test))
-
-
-def _values(column: KeyColumn) -> list[Any]:
-    """List the hashable values of a key column; the rows of a matrix as bytes."""
-    if isinstance(column, np.ndarray) and column.ndim == 2:
-        rows = np.ascontiguousarray(column)
-        return [row.tobytes() for row in rows]
-    to_list: Callable[[], Iterable[Any]] | None = getattr(column, "tolist", None) or getattr(column, "to_pylist", None)
-    return [_hashable(value) for value in (column if to_list is None else to_list())]
-
-
-def _hashable(value: Any) -> Any:
-    """Lists, objects and arrays by what they hold, marked so that no text equals them."""
-    return ("nested", repr(value)) if isinstance(value, list | dict | np.ndarray) else value
-
-
-def _is_missing(value: Any) -> bool:
-    """Whether a value is None, NaN, NaT or pandas' NA, which has no truth value."""
-    try:
-        return value is None or bool(value != value)
-    except TypeError:
-        return True
-
-
-def _codes(column: KeyColumn) -> Indices:
-    """Write each value as its number in order of appearance; -1 where there is none."""
-    values = _values(column)
-    seen: dict[Any, int] = {}
-    codes = (-1 if _is_missing(value) else seen.setdefault(value, len(seen)) for value in values)
-    return np.fromiter(codes, dtype=np.intp, count=len(values))
 
 
 def _links_to_first(codes: Indices) -> Split:
     """Pair each row with the first row of the same code, where that is another one."""
     rows = np.flatnonzero(codes >= 0)
-    _, first, inverse = np.unique(codes[rows], return_index=True, return_inverse=True)
-    firsts = rows[first][inverse]
+    first = np.zeros(int(codes.max(initial=-1)) + 1, dtype=np.intp)
+    first[codes[rows[::-1]]] = rows[::-1]  # the last to write is the first row
+    firsts = first[codes[rows]]
     later = firsts != rows
     return firsts[later], rows[later]
 
 
 @dataclass(frozen=True)
 class _Census:
-    """Who lives where: the group and the class of each row, and for each group its (class, rows)."""
+    """Who lives where: the group and the class of each row, and the (class, rows) of each group behind one another."""
 
     groups: Indices
     classes: Indices
-    counts: list[list[tuple[int, int]]]
+    labels: list[int]
+    rows: list[int]
+    starts: list[int]
+
+    @property
+    def n_groups(self) -> int:
+        return len(self.starts) - 1
 
     @property
     def group_sizes(self) -> Indices:
@@ -255,6 +232,11 @@ class _Census:
     def class_sizes(self) -> Indices:
         return np.bincount(self.classes)
 
+    def of(self, group: int) -> list[tuple[int, int]]:
+        """The (class, rows) of one group."""
+        cells = slice(self.starts[group], self.starts[group + 1])
+        return list(zip(self.labels[cells], self.rows[cells], strict=True))
+
 
 def _census(y: KeyColumn, groups: KeyColumn | None, stratify: bool) -> _Census:
     """Count the rows of each class in each group; without strata all rows are of one class."""
@@ -262,13 +244,12 @@ def _census(y: KeyColumn, groups: KeyColumn | None, stratify: bool) -> _Census:
     ids = np.arange(n) if groups is None else group_ids(groups)
     if len(ids) != n:
         raise UserError(f"Groups and targets must have one length; got {len(ids)} and {n}.")
-    classes = np.unique(_codes(y), return_inverse=True)[1] if stratify else np.zeros(n, dtype=np.intp)
+    codes = key_codes(y) if stratify else np.zeros(n, dtype=np.intp)
+    classes = codes - codes.min(initial=0)  # no value is a class of its own
     n_classes = int(classes.max(initial=0)) + 1
     cells, rows = np.unique(ids * n_classes + classes, return_counts=True)
-    counts: list[list[tuple[int, int]]] = [[] for _ in range(int(ids.max(initial=-1)) + 1)]
-    for cell, count in zip(cells.tolist(), rows.tolist(), strict=True):
-        counts[cell // n_classes].append((cell % n_classes, count))
-    return _Census(ids, classes, counts)
+    starts = np.searchsorted(cells, np.arange(int(ids.max(initial=-1)) + 2) * n_classes)
+    return _Census(ids, classes, (cells % n_classes).tolist(), rows.tolist(), starts.tolist())
 
 
 def _deal(order: list[int], census: _Census, n_folds: int) -> Indices:
@@ -276,18 +257,34 @@ def _deal(order: list[int], census: _Census, n_folds: int) -> Indices:
     totals = census.class_sizes.tolist()
     filled = [[0] * n_folds for _ in totals]
     size = [0] * n_folds
-    fold_of = np.empty(len(order), dtype=np.intp)
+    folds = range(n_folds)
+    fold_of = [0] * len(order)
+    starts, labels, sizes = census.starts, census.labels, census.rows
     for group in order:
-        cost = [0.0] * n_folds
-        for label, rows in census.counts[group]:
-            weight = rows / totals[label]
-            cost = [c + weight * have for c, have in zip(cost, filled[label], strict=True)]
-        fold = min(zip(cost, size, range(n_folds), strict=True))[2]
-        fold_of[group] = fold
-        for label, rows in census.counts[group]:
-            filled[label][fold] += rows
+        at = starts[group]
+        if starts[group + 1] - at == 1:  # one class: weighing its rows would not change which fold has fewest
+            label, rows = labels[at], sizes[at]
+            have = filled[label]
+            fold = min(zip(have, size, folds, strict=True))[2]
+            have[fold] += rows
             size[fold] += rows
-    return fold_of
+        else:
+            fold = _evenest(census.of(group), totals, filled, size)
+        fold_of[group] = fold
+    return np.array(fold_of, dtype=np.intp)
+
+
+def _evenest(counts: list[tuple[int, int]], totals: list[int], filled: list[list[int]], size: list[int]) -> int:
+    """Put a group of several classes into a fold, and say into which."""
+    cost = [0.0] * len(size)
+    for label, rows in counts:
+        weight = rows / totals[label]
+        cost = [c + weight * have for c, have in zip(cost, filled[label], strict=True)]
+    fold = min(zip(cost, size, range(len(size)), strict=True))[2]
+    for label, rows in counts:
+        filled[label][fold] += rows
+        size[fold] += rows
+    return fold
 
 
 def _n_test(test_size: float, n: int) -> int:
@@ -328,30 +325,23 @@ def _choose(order: list[int], census: _Census, wanted: list[int]) -> list[int]:
     """Pick test groups: in random order all that fit, then, small ones first, those that bring the sizes nearer."""
     totals: list[int] = census.class_sizes.tolist()
     left = list(wanted)
-    chosen: list[int] = []
-
-    def take(group: int) -> None:
-        chosen.append(group)
-        for label, rows in census.counts[group]:
-            left[label] -= rows
-
-    def fits(group: int) -> bool:
-        return all(rows <= left[label] for label, rows in census.counts[group])
+    chosen = _choose_fitting(order, census, left)
 
     def leaves_training_rows(group: int) -> bool:
-        return all(wanted[label] - left[label] + rows < totals[label] for label, rows in census.counts[group])
+        return all(wanted[label] - left[label] + rows < totals[label] for label, rows in census.of(group))
 
     def change_of_error(group: int) -> float:
-        return sum(rows * (rows - 2 * left[label]) / totals[label] for label, rows in census.counts[group])
+        return sum(rows * (rows - 2 * left[label]) / totals[label] for label, rows in census.of(group))
 
-    for group in order:
-        if fits(group):
-            take(group)
+    if chosen and not any(left):
+        return chosen  # as asked, to the row
     taken = set(chosen)
-    rest = sorted((group for group in order if group not in taken), key=census.group_sizes.__getitem__)
+    rest = sorted((group for group in order if group not in taken), key=census.group_sizes.tolist().__getitem__)
     for group in rest:
         if leaves_training_rows(group) and change_of_error(group) < 0:
-            take(group)
+            chosen.append(group)
+            for label, rows in census.of(group):
+                left[label] -= rows
     if not chosen:
         chosen = list(filter(leaves_training_rows, rest))[:1]
     if not chosen:
@@ -359,6 +349,23 @@ def _choose(order: list[int], census: _Census, wanted: list[int]) -> list[int]:
             "No group of rows can be held out: each holds all rows of some class.",
             hint="Group the rows more finely, or give a test set.",
         )
+    return chosen
+
+
+def _choose_fitting(order: list[int], census: _Census, left: list[int]) -> list[int]:
+    """Take every group that still fits into what is `left` of each class, which is lowered."""
+    starts, labels, sizes = census.starts, census.labels, census.rows
+    chosen = []
+    for group in order:
+        cells = range(starts[group], starts[group + 1])
+        if (
+            all(sizes[i] <= left[labels[i]] for i in cells)
+            if len(cells) > 1
+            else sizes[cells[0]] <= left[labels[cells[0]]]
+        ):
+            chosen.append(group)
+            for i in cells:
+                left[labels[i]] -= sizes[i]
     return chosen
 
 

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
 from frostline.concepts import CAV
 from frostline.elm import ELM, AdapterConfig, AdaptOptions, Decoding
@@ -172,6 +173,20 @@ def test_a_tuned_language_model_is_saved_too(llm, tmp_path, stages):
     loaded = ELM.load(tmp_path / "e", device="cpu")
     assert loaded.describe("100", decoding=SHORT).text == elm.describe("100", decoding=SHORT).text
     assert (tmp_path / "e" / "llm.safetensors").is_file()
+
+
+@pytest.mark.parametrize(("stages", "tune"), [("1", "lora"), ("1+2", "lora"), ("joint", "full")])
+def test_half_precision_from_end_to_end(llm, tmp_path, stages, tune):
+    """The language model is held in half precision unless all of it is trained; the folder is read as any other."""
+    vectors, table = rows(40)
+    options = AdaptOptions(**{**vars(FAST), "stages": stages, "tune": tune, "precision": "bfloat16"})
+    elm = made(llm).fit(vectors, table, encoder="words", options=options, held_out=0.3)
+    held = {p.dtype for name, p in elm.explainer_.model.lm.named_parameters() if "lora_" not in name}
+    assert held == {torch.float32 if tune == "full" and stages != "1" else torch.bfloat16}
+    assert {p.dtype for p in elm.explainer_.model.adapters.parameters()} == {torch.float32}
+    elm.save(tmp_path / "e")
+    assert ELM.load(tmp_path / "e", device="cpu").describe("100", decoding=SHORT).scores
+    assert elm.describe("100", decoding=SHORT).scores
 
 
 def test_two_spaces_with_tasks_of_their_own(llm, tmp_path):

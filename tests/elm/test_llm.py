@@ -8,7 +8,7 @@ import pytest
 import torch
 import transformers
 
-from frostline.elm.llm import load_llm
+from frostline.elm.llm import llm_identity, load_llm
 from frostline.errors import UserError
 from tiny_llms import save_llm, tiny_llm, tokenizer
 
@@ -18,6 +18,7 @@ def test_a_folder_is_loaded_frozen(tmp_path):
     assert (llm.width, llm.window, llm.chat) == (32, 160, False)
     assert not any(p.requires_grad for p in llm.model.parameters())
     assert set(llm.identity) == {"weights", "config", "tokenizer"}
+    assert llm_identity(llm.name) == llm.identity
     assert llm.norm == pytest.approx(float(llm.model.get_input_embeddings().weight.norm(dim=-1).median()))
 
 
@@ -42,6 +43,7 @@ def test_suggestions_for_drawing_are_not_taken(tmp_path):
     assert llm.model.generation_config.repetition_penalty is None or llm.model.generation_config.repetition_penalty == 1
 
 
+@pytest.mark.parametrize("door", [load_llm, llm_identity])
 @pytest.mark.parametrize(
     ("config", "said"),
     [
@@ -50,11 +52,11 @@ def test_suggestions_for_drawing_are_not_taken(tmp_path):
         (transformers.Gemma3nTextConfig(architectures=["Gemma3nForCausalLM"]), "per-layer embeddings"),
     ],
 )
-def test_models_that_cannot_be_served(tmp_path, config, said):
+def test_models_that_cannot_be_served(tmp_path, config, said, door):
     config.save_pretrained(tmp_path)
     tokenizer().save_pretrained(tmp_path)
     with pytest.raises(UserError, match=said) as e:
-        load_llm(str(tmp_path))
+        door(str(tmp_path))
     assert str(tmp_path) in e.value.message
     assert "Qwen3" in e.value.hint
 

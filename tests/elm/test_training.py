@@ -12,6 +12,7 @@ from frostline.elm.model import ElmModel
 from frostline.elm.stages import STAGES, AdaptOptions
 from frostline.elm.training import train
 from frostline.errors import UserError
+from frostline.numerics.batches import batches_of_epoch
 from tiny_llms import placed, tiny_elm
 
 FAST = AdaptOptions(epochs=100, max_steps=12, batch_tokens=160, warmup=2, lr=1e-2, lr_llm=4e-3)
@@ -154,15 +155,53 @@ def test_chance_is_seeded_and_the_global_generator_left_alone():
     assert not torch.equal(found[0], found[2])
 
 
-def test_gradient_checkpointing_changes_nothing_but_memory():
-    found = []
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])  # gpt2 has dropout, which stays off
+@pytest.mark.parametrize("stages", ["1", "joint"])
+def test_gradient_checkpointing_computes_layers_again_and_changes_nothing_else(kind, stages):
+    found, calls = [], []
     for on in (False, True):
+        model, seen = tiny_elm(kind), []
+        block = next(module for name, module in model.lm.named_modules() if name.endswith("mlp"))
+        block.register_forward_pre_hook(lambda *_, seen=seen: seen.append(1))
+        items, _ = points(model, 30)
+        options = AdaptOptions(**{**vars(FAST), "stages": stages, "max_steps": 3, "gradient_checkpointing": on})
+        log = train(model, items[:20], items[20:], options, seed=0)
+        found.append(model.adapter("v").out.weight)
+        calls.append(len(seen))
+    torch.testing.assert_close(found[0], found[1])
+    assert calls[1] - calls[0] == log.n_steps == 3
+
+
+def test_accumulated_batches_are_one_larger_batch():
+    found = []
+    for batch_tokens in (10_000, 60):
         model = tiny_elm()
         items, _ = points(model, 30)
-        options = AdaptOptions(**{**vars(FAST), "stages": "joint", "max_steps": 3, "gradient_checkpointing": on})
-        train(model, items[:20], items[20:], options, seed=0)
-        found.append(model.adapter("v").out.weight)
-    torch.testing.assert_close(found[0], found[1])
+        n = len(batches_of_epoch([item.length for item in items[:20]], batch_tokens, 0, 0))
+        options = AdaptOptions(
+            **{**vars(FAST), "batch_tokens": batch_tokens, "accumulate": n, "max_steps": 1, "lr": 1e-3}
+        )
+        log = train(model, items[:20], items[20:], options, seed=0)
+        found.append((n, log.n_tokens, log.best.loss))
+    (one, tokens, loss), (several, *others) = found
+    assert (one, several > 2) == (1, True)
+    assert others == [tokens, pytest.approx(loss, abs=1e-4)]
+
+
+def test_half_precision_computes_in_it_and_keeps_weights_whole():
+    found = []
+    for precision in ("float32", "bfloat16"):
+        model, dtypes = tiny_elm(), set()
+        block = next(module for name, module in model.lm.named_modules() if name.endswith("mlp"))
+        block.register_forward_hook(lambda module, given, out, dtypes=dtypes: dtypes.add(out.dtype))
+        items, _ = points(model, 30)
+        options = AdaptOptions(**{**vars(FAST), "stages": "joint", "tune": "full", "precision": precision})
+        log = train(model, items[:20], items[20:], options, seed=0)
+        assert dtypes == {getattr(torch, precision)}
+        assert {p.dtype for p in model.parameters()} == {torch.float32}
+        found.append(log.best.loss)
+    assert found[0] != found[1]
+    assert found[1] == pytest.approx(found[0], rel=0.05)
 
 
 @pytest.mark.parametrize(

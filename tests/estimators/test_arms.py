@@ -108,6 +108,15 @@ def test_a_handful_of_rows_stays_with_the_backbone(folder, rows):
     assert len(clf.predict(texts)) == 240
 
 
+def test_words_of_a_few_rows_count_as_far_as_they_tell(folder, rows, tmp_path):
+    texts, y = rows
+    clf = frostline.TextClassifier(folder).fit(texts[:100], y[:100])
+    assert [arm.kind for arm in clf.arms_] == ["embedding", "tfidf"]
+    assert clf.score(texts[100:], y[100:]) > 0.8
+    clf.save(tmp_path / "artifact")
+    np.testing.assert_array_equal(frostline.load(tmp_path / "artifact").predict_proba(texts), clf.predict_proba(texts))
+
+
 def test_both_needs_probabilities(folder, rows):
     from sklearn.svm import LinearSVC
 

@@ -8,7 +8,7 @@ import pytest
 import frostline
 from fakes import tiny_bert
 from frostline import StoreError, TextClassifier, TextEmbedder, TextRegressor, UserError
-from frostline.heads import LinearClassifier, LinearRegressor, MLPClassifier, settled
+from frostline.heads import LinearRegressor, MLPClassifier, settled
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_equals_a_fit_on_all_rows(embedder, tmp_path, saved, keep_texts):
     assert clf.classes_.tolist() == ["class 0", "class 1", "class 2"]
     assert clf.n_train_ == len(clf.rows_) == 90
     assert clf.head_.strength_ == strength
-    head = LinearClassifier(strengths=[strength])
+    head = settled(clf.head_)
     whole = TextClassifier(embedder=embedder, features="embedding", head=head).fit(old + new, y + more)
     np.testing.assert_array_equal(clf.predict_proba(new), whole.predict_proba(new))
     assert clf.cv_metrics_ == whole.cv_metrics_
@@ -55,7 +55,7 @@ def test_equals_a_fit_on_all_rows(embedder, tmp_path, saved, keep_texts):
 def test_again_and_again(embedder, tmp_path):
     texts, y = rows(90)
     clf = TextClassifier(embedder=embedder, features="embedding").fit(texts[:40], y[:40])
-    head = LinearClassifier(strengths=[clf.head_.strength_])
+    head = settled(clf.head_)
     for start in (40, 65):
         clf.save(tmp_path / "m")
         clf = frostline.load(tmp_path / "m", store=embedder.store, progress=False)
@@ -84,7 +84,7 @@ def test_several_backbones(folder, tmp_path, store_path):
     clf = TextClassifier(embedder=embedder, features="embedding").fit(texts[:60], y[:60])
     clf.save(tmp_path / "m")
     again = frostline.load(tmp_path / "m", store=store_path, progress=False).update(texts[60:], y[60:])
-    head = LinearClassifier(strengths=[clf.head_.strength_])
+    head = settled(clf.head_)
     whole = TextClassifier(embedder=embedder, features="embedding", head=head).fit(texts, y)
     np.testing.assert_array_equal(again.predict_proba(texts), whole.predict_proba(texts))
     assert again.neighbors(texts[:2], 1).rows == [[0], [1]]
@@ -99,7 +99,7 @@ def test_words_need_texts(embedder, tmp_path):
     clf.save(tmp_path / "without")
     new = rows(20, seed=1)
     again = frostline.load(tmp_path / "with", store=embedder.store, progress=False).update(*new)
-    head = LinearClassifier(strengths=[clf.head_.strength_])
+    head = settled(clf.head_)
     whole = TextClassifier(embedder=embedder, features="both", head=head).fit(texts + new[0], y + new[1])
     np.testing.assert_array_equal(again.predict_proba(texts), whole.predict_proba(texts))
     with pytest.raises(UserError, match="learns on words"):

@@ -15,6 +15,7 @@ from frostline.backbones.build import ENCODER_HALVES, PRECISIONS, Blueprint, bui
 from frostline.backbones.identity import folder_identity
 from frostline.backbones.locate import MINILM_SHA256, Located
 from frostline.backbones.modes import Mode
+from frostline.backbones.packed import int8_here, unsupported
 from frostline.backbones.recipe import read_input_settings, read_recipe
 from frostline.backbones.remote_code import needs_code
 from frostline.backbones.transformer import NUMERICS, TransformerBackbone
@@ -90,6 +91,8 @@ def model_identity(plan: Blueprint, mode: Mode) -> dict[str, Any]:
         identity["mode"] = "vocabulary"
     if plan.precision == "int8":
         identity["quantized_by"] = f"bitsandbytes {importlib.metadata.version('bitsandbytes')}"
+    if plan.precision == "fast" and plan.device == "cpu" and unsupported(plan.config) is None and int8_here():
+        identity["fast_in"] = "int8"  # of another processor "fast" may be float32 or bfloat16; these are not mixed
     return {**identity, "precision": {"float32": "exact"}.get(plan.precision, plan.precision), "numerics": NUMERICS}
 
 

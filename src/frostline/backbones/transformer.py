@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from frostline.backbones.beginning import LONG_TEXT, beginning, splits_at_spaces
-from frostline.backbones.packed import Runner, RunnerReport, choose_runner, time_paths
+from frostline.backbones.packed import Runner, RunnerReport, choose_runner, read_samples, time_paths
 from frostline.backbones.plan import BATCH_TOKENS
 from frostline.backbones.pooling import padded_window, pool
 from frostline.contracts import IntArray, Layer, Recipe, Service, Tap, Tokens
@@ -287,7 +287,9 @@ class TransformerBackbone:
             return reference, RunnerReport(
                 "reference", dtype, f"precision {self._precision!r} on {where} is not packed"
             )
-        runner, report = choose_runner(reference, self._precision)
+        # As the identity says and nowhere else: vectors of 8 bits have an address of their own.
+        samples = read_samples(self.tokenize, self.max_length) if "fast_in" in self.identity else None
+        runner, report = choose_runner(reference, self._precision, samples)
         if runner is not reference:
             self._reference = None  # its weights would be held twice; it is loaded again where somebody asks for it
         return runner, report

@@ -139,6 +139,9 @@ def elm(
     encoder: Annotated[
         str, typer.Option("--encoder", metavar="M", help="Reads texts back: auto, none, words, or a backbone.")
     ] = "auto",
+    rows: Annotated[
+        int | None, typer.Option("--rows", metavar="N", help="Of the table, at random. [default: all]")
+    ] = None,
     llm: Annotated[
         list[str] | None,
         typer.Option("--llm", metavar="M", help="starter, a folder, or org/name; repeat, or a,b; the first in depth."),
@@ -147,7 +150,7 @@ def elm(
     seeds: Annotated[int | None, typer.Option("--seeds", metavar="N", help="[default: 3; quick: 1]")] = None,
     steps: Annotated[
         int | None,
-        typer.Option("--steps", metavar="N", help="Of each explainer, all stages together. [default: 300; quick: 80]"),
+        typer.Option("--steps", metavar="N", help="Of each explainer, all stages together. [default: 600; quick: 160]"),
     ] = None,
     tune: Annotated[str, typer.Option("--tune", metavar="T", help="Of the language model: full, lora.")] = "full",
     device: o.Device = "auto",
@@ -161,8 +164,8 @@ def elm(
     report = frostline.study_elm(
         out,
         frostline.ElmStudyOptions(
-            data, id, text, tasks, split, vectors, encoder, o.split(llm) or ("starter",), quick, seeds, steps, tune, device,
-            o.store_of(store, no_store), "auto" if not quiet else False,
+            data, id, text, tasks, split, vectors, encoder, rows, o.split(llm) or ("starter",), quick, seeds, steps, tune,
+            device, o.store_of(store, no_store), "auto" if not quiet else False,
         ),
     )  # fmt: skip
     _show(report, out, json, quiet)

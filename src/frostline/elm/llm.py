@@ -83,10 +83,7 @@ def load_llm(name: str, *, dtype: str = "float32", device: str = "auto") -> Llm:
         raise UserError(
             f"Unknown precision {dtype!r}. Allowed: {', '.join(DTYPES)}.", hint=nearest(str(dtype), DTYPES) or None
         )
-    folder = _folder(name)
-    with explained(name, folder):
-        config = transformers.AutoConfig.from_pretrained(str(folder), local_files_only=True)
-    check_config(config, name)
+    folder = _checked_folder(name)
     with explained(name, folder):
         tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
         model = transformers.AutoModelForCausalLM.from_pretrained(
@@ -105,9 +102,17 @@ def llm_identity(name: str) -> dict[str, str]:
     Raises
     ------
     UserError
-        An unknown name.
+        An unknown name, or a model that cannot be composed with soft tokens.
     """
-    return folder_identity(_folder(name))
+    return folder_identity(_checked_folder(name))
+
+
+def _checked_folder(name: str) -> Path:
+    folder = _folder(name)
+    with explained(name, folder):
+        config = transformers.AutoConfig.from_pretrained(str(folder), local_files_only=True)
+    check_config(config, name)
+    return folder
 
 
 def compose(name: str, model: Any, tokenizer: Any, identity: dict[str, str], device: str = "auto") -> Llm:

@@ -22,7 +22,7 @@ from frostline._progress import progress_bar
 from frostline.elm.checkpoint import Checkpoint
 from frostline.elm.model import Batch, ElmModel, Placed, collate
 from frostline.elm.stages import AdaptOptions, Stage
-from frostline.elm.tuning import load_parameters, parameters_of, prepare
+from frostline.elm.tuning import load_parameters, parameters_of, prepare, recompute
 from frostline.errors import UserError
 from frostline.numerics.batches import batches_of_epoch, cut_batches
 
@@ -201,7 +201,7 @@ class _Run:
             self.names += found
         decay = self.options.weight_decay
         self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=decay, fused=True)
-        self.model.lm.train(stage.llm and self.options.gradient_checkpointing)
+        recompute(self.model.lm, self.options.gradient_checkpointing)
 
     def _batches(self, done: int) -> Any:
         """Batches from the `done`-th on, epoch after epoch."""
@@ -251,11 +251,10 @@ class _Run:
 
     def _evaluate(self, stage: Stage) -> None:
         """Look at the held-out ids and keep the state where it is the best so far."""
-        was_training = self.model.lm.training
-        self.model.lm.eval()
+        recompute(self.model.lm, False)
         loss = self._held_out_loss()
         score = -loss if self.judge is None else self.judge(self.model)
-        self.model.lm.train(was_training)
+        recompute(self.model.lm, self.options.gradient_checkpointing)
         before = [e.score for e in self.log.evaluations if e.stage == stage.name]
         self.log.evaluations.append(
             Evaluation(stage.name, self.step, self.sums[0] / max(1.0, self.sums[1]), loss, score)

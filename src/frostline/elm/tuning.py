@@ -12,25 +12,35 @@ from frostline.elm.model import ElmModel
 from frostline.elm.stages import AdaptOptions
 from frostline.errors import ArtifactError
 
-__all__ = ["add_lora", "load_parameters", "parameters_of", "prepare"]
+__all__ = ["add_lora", "load_parameters", "parameters_of", "prepare", "recompute"]
 
 
 def prepare(model: ElmModel, options: AdaptOptions, seed: int) -> None:
-    """Make the language model trainable where a stage will train it; nothing changes in what it computes.
+    """Make the language model trainable where a stage will train it, and its layers ready to be recomputed where that is asked.
+
+    Nothing changes in what it computes.
 
     Raises
     ------
     MissingExtraError
         Low-rank training needs peft.
     """
-    if not options.trains_llm:
-        return
-    if options.tune == "lora":
+    if options.trains_llm and options.tune == "lora":
         add_lora(model, options.lora_rank, seed)
     if options.gradient_checkpointing:
         lm = model.lm  # transformers renamed this in 5.2x
         enable = getattr(lm, "activation_checkpointing_enable", None) or lm.gradient_checkpointing_enable
         enable({"use_reentrant": False})
+
+
+def recompute(lm: nn.Module, on: bool) -> None:
+    """Whether layers that can are computed again in the backward pass instead of being kept.
+
+    transformers does so in training mode only, which would turn on dropout as well: the layers alone are told.
+    """
+    for module in lm.modules():
+        if getattr(module, "gradient_checkpointing", False):
+            module.training = on
 
 
 def add_lora(model: ElmModel, rank: int, seed: int) -> None:

@@ -6,7 +6,7 @@ import importlib.metadata
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +50,10 @@ def doctor(
     dict
         ``ok`` (no problem found), ``versions`` and ``checks``: a list of ``{"name", "outcome", "message"}``.
     """
+    spec = BackboneSpec(backbone, device=device, trust_remote_code=trust_remote_code)
     checks = [
         _processor(),
-        *_backbone(BackboneSpec(backbone, device=device, trust_remote_code=trust_remote_code)),
+        *_backbone(spec),
         *([] if store is None else [_store(store)]),
     ]
     return {
@@ -73,7 +74,9 @@ def _processor() -> Check:
             flags = next((line for line in file if line.startswith("flags")), "").split()
     except OSError:
         flags = []
-    known = [flag for flag in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16") if flag in flags]
+    known = [
+        flag for flag in ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16") if flag in flags
+    ]
     return Check(
         "processor", "ok", f"{threads} cores, {platform.machine()}, {' '.join(known) or 'no vector flags known'}"
     )
@@ -99,7 +102,17 @@ def _backbone(spec: BackboneSpec) -> list[Check]:
             "ok" if spread <= 1e-5 else "problem",
             f"a text alone and in a batch of {len(_TEXTS)} differ by {spread:.1e} (allowed 1e-05)",
         ),
+        *([_fast(spec)] if report.path == "packed" else []),
     ]
+
+
+def _fast(spec: BackboneSpec) -> Check:
+    """What ``precision="fast"`` comes to here."""
+    try:
+        found: Any = resolve(replace(spec, precision="fast"))
+        return Check("fast path", "ok", _path(found.runner_report, {}))
+    except FrostlineError as error:
+        return Check("fast path", "problem", str(error).replace("\n", " "))
 
 
 def _path(report: Any, times: Mapping[str, float]) -> str:

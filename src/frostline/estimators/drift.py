@@ -12,6 +12,10 @@ from frostline.errors import ArtifactError
 __all__ = ["check_backbone", "describe_backbone"]
 
 
+_MAY_DIFFER = ("canary", "fast_in")
+"""A canary is compared by its nearness; what ``fast`` computes in is this processor's matter, within one promise."""
+
+
 def describe_backbone(backbone: Backbone) -> dict[str, Any]:
     """The backbone's identity; of a service, whose name says nothing about its weights, the canary's vector as well."""
     if backbone.service is None:
@@ -28,7 +32,7 @@ def check_backbone(fitted: Mapping[str, Any], found: Mapping[str, Any], name: st
     ArtifactError
         Naming what differs.
     """
-    differs = [key for key in fitted if key != "canary" and fitted[key] != found.get(key)]
+    differs = [key for key in fitted if key not in _MAY_DIFFER and fitted[key] != found.get(key)]
     if not differs and not same_model(fitted.get("canary", []), found.get("canary", [])):
         raise ArtifactError(
             f"The service behind {name!r} has changed its model since the fit (the canary text has another vector now), so "

@@ -144,11 +144,12 @@ def _crossed(task: str, oof: list[FloatArray], y: NDArray[Any], class_weight: ND
 def _chosen(task: str, losses: Mapping[str, FloatArray], n_rows: int) -> str:
     """Of sets of kinds, cheapest first, the first that is as good as the best.
 
-    Without the backbone a set must be as good with its error included; with it, not clearly worse. New rows bring words
-    that none of a few rows had, so words count only where there are many; with few labels nothing is compared at all.
+    Without the backbone a set must be as good with its error included; with it, not clearly worse. With few rows nothing is
+    compared: of classes vectors and words are both read, and the pool gives words what weight they earn; labels and
+    numbers leave words out, as new rows bring words that none of a few rows had.
     """
     if n_rows < FEW_ROWS and task != "regression":
-        return "embedding"
+        return "both" if task == "classification" and "both" in losses else "embedding"
     few = n_rows < FEW_ROWS and len(losses) > 1
     open_ways = {name: loss for name, loss in losses.items() if not (few and "tfidf" in name)}
     best = min(open_ways.values(), key=lambda loss: float(loss.mean()))

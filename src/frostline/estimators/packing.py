@@ -28,6 +28,7 @@ __all__ = ["pack_learnt", "read_arms", "read_folds", "take_arrays"]
 _HEADS = (
     "ColumnsRegressor", "CooccurrenceClassifier", "KernelRegressor", "LinearClassifier", "LinearMultilabel", "LinearRegressor",
     "MLPClassifier", "MLPRegressor", "TfidfClassifier", "TfidfMultilabel", "TfidfRegressor",
+    "UnitClassifier",
 )  # fmt: skip
 
 

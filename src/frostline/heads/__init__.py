@@ -12,6 +12,7 @@ from frostline.heads.linear import LinearClassifier, LinearRegressor
 from frostline.heads.mlp import MLPClassifier, MLPRegressor
 from frostline.heads.multilabel import LinearMultilabel, TfidfMultilabel
 from frostline.heads.tfidf import TfidfClassifier, TfidfRegressor
+from frostline.heads.unit import UnitClassifier
 
 __all__ = [
     "ColumnsRegressor",
@@ -28,6 +29,7 @@ __all__ = [
     "TfidfClassifier",
     "TfidfMultilabel",
     "TfidfRegressor",
+    "UnitClassifier",
     "class_weights",
     "fit_head",
     "held_out",

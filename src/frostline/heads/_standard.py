@@ -15,7 +15,7 @@ from frostline.splits import Split
 __all__ = ["Standardized", "blocks", "fold_moments", "fold_weights", "standardize"]
 
 _DOUBLE_ENTRIES = 2**22
-"""Tables up to this many entries are kept in float64: there, exactness costs nothing."""
+"""Tables up to this many entries, times columns of logits, are kept in float64: there, exactness costs nothing."""
 
 _BLOCK_ENTRIES = 2**21
 
@@ -53,7 +53,7 @@ class Standardized:
         return coef, b - coef @ self.mean
 
 
-def standardize(X: FloatArray, weights: NDArray[np.float64]) -> Standardized:
+def standardize(X: FloatArray, weights: NDArray[np.float64], n_outputs: int = 1) -> Standardized:
     """Center and scale every column under row weights.
 
     Parameters
@@ -61,6 +61,8 @@ def standardize(X: FloatArray, weights: NDArray[np.float64]) -> Standardized:
     X : array of shape (n, F)
     weights : float64 array of shape (n,)
         Not negative, summing to one.
+    n_outputs : int
+        How many numbers a row is multiplied to, again and again.
 
     Returns
     -------
@@ -75,7 +77,7 @@ def standardize(X: FloatArray, weights: NDArray[np.float64]) -> Standardized:
     # What rounding leaves of a constant column is not a feature; a sum of n terms errs by up to n roundings.
     constant = scale <= (100 + len(X)) * np.finfo(np.float64).eps * np.abs(mean)
     inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=~constant)
-    Z = np.empty(X.shape, dtype=np.float64 if X.size <= _DOUBLE_ENTRIES else np.float32)
+    Z = np.empty(X.shape, dtype=np.float64 if X.size * n_outputs <= _DOUBLE_ENTRIES else np.float32)
     for rows, part in blocks(X):
         Z[rows] = (part - mean) * inverse
     return Standardized(Z, mean, inverse)

@@ -30,7 +30,7 @@ _UNTESTED_STRENGTH = 0.1
 
 _MAX_STEPS = 5000
 
-_PRECISE_ENTRIES = 2**29
+_PRECISE_ENTRIES = 2**27
 """Entries times columns of logits above which the last digits, which no score shows, would take most of the time."""
 
 
@@ -95,9 +95,9 @@ class LogisticHead(_Linear):
         self, table: FloatArray, codes: NDArray[Any], weights: Doubles, folds: list[Split], n_classes: int
     ) -> None:
         """Choose the strength on the folds, if any, and fit on all rows under these weights."""
-        scaled = standardize(table, weights)
-        metric = Metric(scaled.Z, weights)
         k = n_classes if codes.ndim == 2 else n_columns(n_classes)
+        scaled = standardize(table, weights, k)
+        metric = Metric(scaled.Z, weights)
         start = np.zeros((1, k, scaled.Z.shape[1] + 1), dtype=scaled.Z.dtype)
         if not folds:
             self.cv_scores_, self.strength_ = [], _UNTESTED_STRENGTH

@@ -11,10 +11,14 @@ import pytest
 
 from frostline.cli import main
 from frostline.errors import UserError
+from frostline.reports.study import Estimate
+from frostline.studies.cells import Outcome
 from frostline.studies.elm import ElmStudyOptions, study_elm
 from frostline.studies.elm.arms import Arm, _some, _vectors, run_arm
+from frostline.studies.elm.claims import _between
 from frostline.studies.elm.data import read_data
 from frostline.studies.elm.plan import Plan
+from frostline.studies.elm.results import Results
 from frostline.tables import write_vectors
 
 
@@ -39,6 +43,9 @@ def test_the_study_fills_every_table_and_goes_on_where_it_stopped(options, short
     assert verdicts["texts have a semantic consistency of 0.86 to 0.96"] == "does not reproduce"
     assert verdicts["human raters find the texts good"] == "not measured"
     assert set(verdicts.values()) <= {"reproduces", "does not reproduce", "not resolved", "not measured"}
+    asked = {row[0]: row[1] for row in tables["Questions of our own"].rows}
+    assert "does a text find its own vector among 23?" in asked
+    assert set(asked.values()) <= {"yes", "no", "yes (one seed)", "no (one seed)", "not resolved"}
     probe = tables["Attributes"].rows[0]
     assert probe[2].value > 0.9 > probe[3].value
     page = (tmp_path / "study.html").read_text()
@@ -57,13 +64,32 @@ def test_the_study_fills_every_table_and_goes_on_where_it_stopped(options, short
 
 
 def test_what_an_arm_learns_shows_in_its_scores(data, options, short):
-    """Trained longer, an explainer of real vectors uses them; one of shuffled pairs does not."""
+    """An explainer of real vectors comes to use them; one of shuffled pairs does not."""
     found = {
-        kind: run_arm(Arm(options.llms[0], vectors=kind), data, 0, steps=150, tune="full", device="cpu")["rows"]
+        kind: run_arm(Arm(options.llms[0], vectors=kind), data, 0, steps=30, tune="full", device="cpu")["rows"]
         for kind in ("real", "shuffled")
     }
     used = {kind: np.mean(rows["loss_shuffled"]) - np.mean(rows["loss"]) for kind, rows in found.items()}
-    assert used["real"] > 5 * abs(used["shuffled"])
+    assert used["real"] > 3 * abs(used["shuffled"])
+
+
+def test_an_answer_on_two_trainings_holds_with_every_seed():
+    sure, unsure = Estimate(0.2, 0.1, 0.3), Estimate(0.2, -0.1, 0.3)
+    assert _between(sure, [1.0, 1.0, 1.0]) == "yes"
+    assert _between(sure, [1.0, 1.0, -1.0]) == "not resolved"
+    assert _between(sure, [1.0]) == "yes (one seed)"
+    assert _between(Estimate(-0.2, -0.3, -0.1), [-1.0, -1.0]) == "no"
+    assert _between(unsure, [1.0, 1.0]) == "not resolved"
+    assert _between(None, []) == "not measured"
+
+
+def test_results_are_paired_by_seed():
+    arm, other = Arm("a"), Arm("a", n_soft_tokens=1)
+    found = [(arm, 0, [1.0, 2.0]), (arm, 1, [0.0, 0.0]), (other, 1, [1.0, 3.0]), (other, 2, [9.0, 9.0])]
+    results = Results([Outcome({"arm": a.key, "seed": seed}, {"rows": {"loss": rows}}) for a, seed, rows in found])
+    assert results.signs(arm, other, "loss") == [-1.0]
+    assert results.score(arm, "loss").value == 0.75
+    assert results.minus((arm, "loss"), (other, "loss")).value == pytest.approx(0.75 - 5.5)
 
 
 def test_vectors_of_the_controls(data):
@@ -127,6 +153,8 @@ def test_arms_differ_in_one_thing_and_stand_once(options, data):
     [
         ({"seeds": 0}, "seeds must be 1"),
         ({"steps": 1}, "steps must be 2"),
+        ({"rows": 0}, "rows must be 1"),
+        ({"rows": 30}, "rows 'train'; each of"),
         ({"tune": "ful"}, "Unknown tune 'ful'"),
         ({"llms": ()}, "at least one language model"),
         ({"vectors": None}, "embeds nothing"),
@@ -151,7 +179,7 @@ def test_the_command(place, options, tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr("frostline.study_elm", study, raising=False)
     args = ("study", "elm", "--data", place, "--id", "k", "--text", "lead", "--tasks", "t", "--split", "part", "--vectors", "v",
-            "--encoder", "words", "--llm", "a,b", "--quick", "--seeds", 2, "--steps", 7, "--tune", "lora", "--device", "cpu",
+            "--encoder", "words", "--rows", 99, "--llm", "a,b", "--quick", "--seeds", 2, "--steps", 7, "--tune", "lora", "--device", "cpu",
             "--out", tmp_path, "--no-store", "--quiet")  # fmt: skip
     with pytest.raises(SystemExit) as stop:
         main([str(a) for a in args])
@@ -159,5 +187,5 @@ def test_the_command(place, options, tmp_path, capsys, monkeypatch):
     assert "seen" in capsys.readouterr().err
     assert seen == [
         (str(tmp_path), ElmStudyOptions(
-            str(place), "k", "lead", "t", "part", "v", "words", ("a", "b"), True, 2, 7, "lora", "cpu", None, False))
+            str(place), "k", "lead", "t", "part", "v", "words", 99, ("a", "b"), True, 2, 7, "lora", "cpu", None, False))
     ]  # fmt: skip

@@ -2,13 +2,14 @@
 
 The choice is made on this machine each time a model is loaded, on a fixed handful of token sequences, and never read off
 the name of a processor. It must come out alike in every process of a resumed job, so numbers alone decide; a clock is read
-only where `fast` may choose between float32 and bfloat16.
+only where `fast` may choose between float32 and bfloat16. Where the processor multiplies bytes fast and has no half precision,
+`fast` tries 8 bits instead, on sequences of real texts as well, and keeps float32 where they come out too far off.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -16,17 +17,31 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from frostline.backbones.packed.calibration import Samples
 from frostline.backbones.packed.encoder import PackedEncoder
+from frostline.backbones.packed.routed import Int8Encoder
 from frostline.backbones.packed.timing import best_ms, preferred
+from frostline.backbones.packed.weights import read_weights
 from frostline.contracts import IntArray, Tap
 
-__all__ = ["EXACT_DIFFERENCE", "FAST_COSINE", "Runner", "RunnerReport", "choose_runner", "time_paths"]
+__all__ = [
+    "EXACT_DIFFERENCE",
+    "FAST_COSINE",
+    "INT8_COSINE",
+    "Runner",
+    "RunnerReport",
+    "choose_runner",
+    "time_paths",
+]
 
 EXACT_DIFFERENCE = 1e-5
 """Largest difference from the reference that ``exact`` allows, in units of max(1, largest reference entry)."""
 
 FAST_COSINE = 0.999
 """Smallest cosine to the reference that ``fast`` allows, for every text and layer."""
+
+INT8_COSINE = 0.9992
+"""The same for 8 bits on the probe: more than ``fast`` promises, since texts may be worse than those that were tried."""
 
 _ALLOWED = {"exact": ("float32",), "fast": ("float32", "bfloat16")}
 
@@ -79,7 +94,7 @@ class RunnerReport:
     cosine: float | None = None
 
 
-def choose_runner(reference: Reference, precision: str) -> tuple[Runner, RunnerReport]:
+def choose_runner(reference: Reference, precision: str, samples: Samples | None = None) -> tuple[Runner, RunnerReport]:
     """Pack the model in every way that `precision` allows, and check each against the reference.
 
     Parameters
@@ -88,6 +103,8 @@ def choose_runner(reference: Reference, precision: str) -> tuple[Runner, RunnerR
         The reference path with its model in float32 on the CPU.
     precision : {"exact", "fast"}
         ``exact`` may pack in float32 only; ``fast`` in bfloat16 too, which wins where the CPU has instructions for it.
+    samples : Samples, optional
+        Given where 8 bits are to be tried as well, see :func:`frostline.backbones.packed.int8.int8_here`.
 
     Returns
     -------
@@ -101,8 +118,9 @@ def choose_runner(reference: Reference, precision: str) -> tuple[Runner, RunnerR
         return reference, RunnerReport("reference", "float32", reason)
     probe, taps = _probe(reference, model.config), [Tap(layer) for layer in range(reference.n_layers + 1)]
     expected = reference.forward(probe, taps)
+    allowed = _ALLOWED["exact" if samples is not None else precision]
     try:
-        encoders = [PackedEncoder.from_model(model, model.config, numerics) for numerics in _ALLOWED[precision]]
+        encoders = [PackedEncoder.from_model(model, model.config, numerics) for numerics in allowed]
         found = [encoder.forward(probe, taps) for encoder in encoders]
     except (AttributeError, RuntimeError) as error:  # a model of a known type, built otherwise than its family
         return reference, RunnerReport("reference", "float32", f"packing failed: {error}")
@@ -111,9 +129,28 @@ def choose_runner(reference: Reference, precision: str) -> tuple[Runner, RunnerR
     if not passed:
         return reference, reports[0]
     best = next(iter(passed))
+    if samples is not None and best == 0:
+        return _int8_or(encoders[0], reports[0], reference, samples)
     if len(passed) > 1:
         best = int(preferred(best_ms({str(i): partial(one.forward, probe, taps) for i, one in passed.items()})))
     return encoders[best], reports[best]
+
+
+def _int8_or(
+    single: PackedEncoder, report: RunnerReport, reference: Reference, samples: Samples
+) -> tuple[Runner, RunnerReport]:
+    """The encoder in 8 bits where it keeps the cosine, else that in float32, with the cause."""
+    model: Any = reference.model
+    probe = [*_probe(reference, model.config), *samples.tried_on]
+    taps = [Tap(layer, how) for layer in range(reference.n_layers + 1) for how in ("mean", "first_token")]
+    try:
+        encoder = Int8Encoder(single, read_weights(model, model.config), samples.fitted_on)
+        found = _judge(encoder, encoder.forward(probe, taps), single.forward(probe, taps), "fast", INT8_COSINE)
+    except (AttributeError, RuntimeError) as error:
+        return single, replace(report, reason=f"{report.reason}; 8 bits failed: {error}")
+    if found.path == "packed":
+        return encoder, replace(found, reason=f"8 bits keep the cosine on {len(probe)} texts")
+    return single, replace(report, reason=f"{report.reason}; not in 8 bits: {found.reason}")
 
 
 def time_paths(runner: Runner, reference: Reference) -> dict[str, float]:
@@ -132,10 +169,11 @@ def _probe(reference: Reference, config: Any) -> list[IntArray]:
 
 
 def _judge(
-    encoder: PackedEncoder,
+    encoder: PackedEncoder | Int8Encoder,
     vectors: NDArray[np.float32],
     expected: NDArray[np.float32],
     precision: str,
+    least: float = FAST_COSINE,
 ) -> RunnerReport:
     """Accept or refuse a packed encoder by its vectors."""
     difference = float(np.abs(vectors - expected).max() / max(1.0, np.abs(expected).max()))
@@ -144,8 +182,8 @@ def _judge(
     # Negated, so that a difference or a cosine which is not a number is refused.
     if precision == "exact" and not difference <= EXACT_DIFFERENCE:
         refusal = f"the packed path differs by {difference:.1e}, allowed are {EXACT_DIFFERENCE:.0e}"
-    elif not cosine >= FAST_COSINE:
-        refusal = f"the packed path's cosine to the reference is {cosine:.5f}, at least {FAST_COSINE} is needed"
+    elif not cosine >= least:
+        refusal = f"the packed path's cosine to the reference is {cosine:.5f}, at least {least} is needed"
     else:
         refusal = ""
     return RunnerReport(

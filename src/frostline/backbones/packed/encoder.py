@@ -7,10 +7,11 @@ is cut into pieces of at most :data:`PIECE_TOKENS` tokens, so that memory does n
 
 from __future__ import annotations
 
+import copy
 import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from frostline.backbones.packed.attention import ATTENTIONS, SHORT, short_attention
 from frostline.backbones.packed.kernels import KERNELS, Kernel, best_kernel
 from frostline.backbones.packed.weights import (
+    ROLES,
     BlockWeights,
     Dense,
     EncoderWeights,
@@ -61,6 +63,9 @@ class _Block:
     up: Kernel
     down: Kernel
     output_norm: Norm
+
+
+Recording = TypeVar("Recording", bound=Kernel)
 
 
 class PackedEncoder:
@@ -172,6 +177,33 @@ class PackedEncoder:
             output_norm=block.output_norm,
         )
 
+    def record(
+        self, token_ids: Sequence[IntArray], recorder: Callable[[Kernel, int], Recording]
+    ) -> Iterator[dict[str, Recording]]:
+        """Run texts together, and after each block give what recorded the inputs of its linear maps; by role.
+
+        Parameters
+        ----------
+        token_ids : sequence of int arrays
+            Token sequences.
+        recorder : callable
+            Wraps a kernel; told how many of the rows are real.
+        """
+        ids = sorted(token_ids, key=len, reverse=True)
+        runs, hidden, n_real = _runs(ids), self._embed(ids), sum(map(len, ids))
+        for block in self._blocks:
+            seen = {role: recorder(getattr(block, role), n_real) for role in ROLES}
+            hidden = self._through(_replaced(block, seen), hidden, runs)
+            yield seen
+
+    def with_kernels(self, blocks: Sequence[Mapping[str, Kernel]], numerics: str) -> PackedEncoder:
+        """The same encoder with other linear maps: for each block, by role."""
+        other = copy.copy(self)
+        other._blocks = [_replaced(block, kernels) for block, kernels in zip(self._blocks, blocks, strict=True)]
+        other.kernels = self.kernels | {role: kernel.name for role, kernel in blocks[0].items()}
+        other.numerics = numerics
+        return other
+
     def _pass(self, ids: Sequence[IntArray], taps: Sequence[Tap]) -> Tensor:
         """Pooled vectors of texts that are sorted by length, (B, L, D)."""
         layers = [len(self._blocks) if tap.layer == "final" else tap.layer for tap in taps]
@@ -211,6 +243,11 @@ class PackedEncoder:
             attended = (self._attend_short if length <= SHORT else ATTENTIONS["fused"])(q, k, v, bias)
             run.of(context).copy_(attended.transpose(1, 2).flatten(2))
         return context
+
+
+def _replaced(block: _Block, kernels: Mapping[str, Kernel]) -> _Block:
+    changes: dict[str, Any] = dict(kernels)
+    return replace(block, **changes)
 
 
 def _rounded(n: int) -> int:

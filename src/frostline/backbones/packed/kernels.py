@@ -14,7 +14,7 @@ from torch import Tensor
 
 from frostline.backbones.packed.weights import Dense
 
-__all__ = ["KERNELS", "Kernel", "OneDnnLinear", "TorchLinear", "best_kernel"]
+__all__ = ["IN_PLACE", "KERNELS", "Kernel", "OneDnnLinear", "TorchLinear", "best_kernel"]
 
 
 class Kernel(Protocol):
@@ -27,12 +27,13 @@ class Kernel(Protocol):
         ...
 
 
-_IN_PLACE: Mapping[str | None, Callable[[Tensor], Tensor]] = {
+IN_PLACE: Mapping[str | None, Callable[[Tensor], Tensor]] = {
     None: lambda x: x,
     "relu": torch.relu_,
     "gelu": lambda x: torch.ops.aten.gelu_(x),
     "gelu_new": lambda x: torch.ops.aten.gelu_(x, approximate="tanh"),
 }
+"""Activations by their name in transformers, and no activation; each overwrites what it is given."""
 
 
 class TorchLinear:
@@ -49,7 +50,7 @@ class TorchLinear:
 
     def __init__(self, dense: Dense, activation: str | None = None) -> None:
         self._dense = dense
-        self._activate = _IN_PLACE[activation]
+        self._activate = IN_PLACE[activation]
 
     def __call__(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """Map x of shape (M, K) to (M, N)."""

@@ -24,6 +24,9 @@ ROW_SCORES = ("loss", "loss_shuffled")
 """Beside those of :func:`frostline.elm.evaluation.evaluate_space`."""
 
 _TARGET_TOKENS = 96
+_BATCH_TOKENS = 2048
+"""About the paper's 32 rows."""
+
 _SHOWN = 3
 
 
@@ -99,9 +102,10 @@ def run_arm(arm: Arm, data: ElmData, seed: int, *, steps: int, tune: str, device
     held = data.parts["valid"]
     ids = [*train.ids, *held.ids]
     own = VectorTable(ids, np.stack([vectors[key] for key in ids]), data.space)
+    of_stage = max(1, steps // len(STAGES[arm.stages]))
     options = AdaptOptions(
-        stages=arm.stages, tune=tune, max_steps=max(1, steps // len(STAGES[arm.stages])), epochs=max(20, steps),
-        max_target_tokens=_TARGET_TOKENS,
+        stages=arm.stages, tune=tune, max_steps=of_stage, epochs=max(20, steps), warmup=min(50, of_stage // 5),
+        batch_tokens=_BATCH_TOKENS, max_target_tokens=_TARGET_TOKENS,
     )  # fmt: skip
     elm = ELM(arm.llm, n_soft_tokens=arm.n_soft_tokens, adapter=arm.adapter, seed=seed, device=device)
     elm.fit(

@@ -131,6 +131,8 @@ def read_data(options: ElmStudyOptions) -> ElmData:
     """
     path = _table_path(options.data)
     table = read_table(path)
+    if options.rows is not None:
+        table = table.take(np.sort(np.random.default_rng(0).permutation(table.num_rows)[: options.rows]))
     id_ = options.id or next((name for name in _IDS if name in table.column_names), "id")
     raw = read_records(table, id_, load_pack(options.tasks), options.text)
     texts = {key: main_text(raw, key) for key in raw.rows}

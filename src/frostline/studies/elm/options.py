@@ -33,6 +33,8 @@ class ElmStudyOptions:
         As ``frostline space`` writes them; None = MiniLM's of the texts.
     encoder : str, default="auto"
         What reads texts back, as for :meth:`frostline.ELM.fit`; without `vectors`, also what embeds the texts.
+    rows : int, optional
+        Of the table, drawn at random; None = all.
     llms : sequence of str
         Language models; the first is studied in depth.
     quick : bool, default=False
@@ -40,7 +42,7 @@ class ElmStudyOptions:
     seeds : int, optional
         None = 3; quick 1.
     steps : int, optional
-        Of each explainer, its stages together; None = 300, quick 80.
+        Of each explainer, its stages together; None = 600, quick 160.
     tune : {"full", "lora"}, default="full"
         How a stage trains the language model: all of it, as the paper, or low-rank matrices.
     device : str, default="auto"
@@ -56,6 +58,7 @@ class ElmStudyOptions:
     split: str | None = None
     vectors: str | None = None
     encoder: str = "auto"
+    rows: int | None = None
     llms: Sequence[str] = ("starter",)
     quick: bool = False
     seeds: int | None = None
@@ -76,6 +79,8 @@ class ElmStudyOptions:
             raise UserError(f"seeds must be 1 or more, got {self.seeds}.")
         if self.steps is not None and self.steps < 2:
             raise UserError(f"steps must be 2 or more, one for each of two stages; got {self.steps}.")
+        if self.rows is not None and self.rows < 1:
+            raise UserError(f"rows must be 1 or more, got {self.rows}.")
         if self.tune not in _TUNES:
             raise UserError(
                 f"Unknown tune {self.tune!r}. Allowed: {', '.join(_TUNES)}.", hint=nearest(self.tune, _TUNES) or None
@@ -95,7 +100,7 @@ class ElmStudyOptions:
     @property
     def n_steps(self) -> int:
         """Of each explainer."""
-        return self.steps or (80 if self.quick else 300)
+        return self.steps or (160 if self.quick else 600)
 
     @property
     def most_rows(self) -> dict[str, int | None]:

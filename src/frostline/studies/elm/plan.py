@@ -38,6 +38,11 @@ class Plan:
         """From which every other arm differs in one thing."""
         return Arm(self.options.llms[0])
 
+    @property
+    def n_choices(self) -> int:
+        """Among how many vectors a text is to find its own: 100, or all test rows where they are fewer."""
+        return min(100, len(self.data.parts["test"].ids))
+
     def cells(self) -> list[Cell]:
         """Seed by seed, so that a study that is killed has whole rows of its tables."""
         arms = [arm for own in self.groups().values() for arm in own]

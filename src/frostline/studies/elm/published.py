@@ -29,7 +29,7 @@ DIFFERENCES = (
     ),
     (
         "Steps: the paper trains 20,000 for the adapter and 300,000 for everything, 32 rows each; here every explainer has the "
-        "same few, and two stages share them. What needs long training is not seen here."
+        "same few of about as many rows, and two stages share them. What needs long training is not seen here."
     ),
     "Every explainer but the one called warm starts from an adapter of random weights.",
     (

@@ -37,7 +37,7 @@ _COLUMNS = (
 
 _NOTE = (
     "Means over seeds and test rows; in brackets 95 % bootstrap intervals over test rows. Loss: nats a token of what is to be "
-    "written. Finds its vector: the text, read back, is nearer to its own vector than to 99 others; chance is 1 %."
+    "written. Finds its vector: the text, read back, is nearer to its own vector than to {others} others; chance is {chance:.1f} %."
 )
 
 _MORE = ("worth of the vector", "finds, by seed", "steps", "numbers of the adapter", "seconds")
@@ -64,7 +64,7 @@ def make_report(plan: Plan, outcomes: Sequence[Outcome]) -> StudyReport:
     groups = plan.groups()
     parts: list[StudySection | None] = [
         claims_section(plan, results),
-        _yardsticks(plan.base, results),
+        _yardsticks(plan, results),
         *(_varied(name, groups[name], results) for name in groups),
     ]
     parts += [_samples(plan.base, results), StudySection("What differs from the paper", "\n".join(DIFFERENCES))]
@@ -119,8 +119,9 @@ def _brief(outcome: Outcome) -> dict[str, Any]:
     return {**key, "result": {"scores": rows, **kept}}
 
 
-def _yardsticks(base: Arm, results: Results) -> StudySection:
+def _yardsticks(plan: Plan, results: Results) -> StudySection:
     """The usual explainer's texts beside others for the same rows, and what a probe reads."""
+    base, note = plan.base, _NOTE.format(others=plan.n_choices - 1, chance=100 / plan.n_choices)
     kinds = (
         ("text of the explainer", "top1", "consistency"),
         ("text about another row", "top1_shuffled", "shuffled"),
@@ -128,7 +129,7 @@ def _yardsticks(base: Arm, results: Results) -> StudySection:
         ("the row's own text", "top1_true_text", "true_text"),
     )
     rows = [[name, results.score(base, top1), results.score(base, cosine)] for name, top1, cosine in kinds]
-    tables = [StudyTable("The usual explainer", ["", "finds its vector, %", "cosine"], rows, _NOTE)]
+    tables = [StudyTable("The usual explainer", ["", "finds its vector, %", "cosine"], rows, note)]
     named = [
         [name, *(results.attribute(base, name, who) for who in ("text", "probe", "majority"))]
         for name in results.attributes(base)
@@ -146,7 +147,7 @@ def _varied(group: str, arms: Sequence[Arm], results: Results) -> StudySection:
     names = {arm: arm.llm if group == "language model" else _value(group, arm) for arm in arms}
     rows = [[names[arm], *_line(results, arm)] for arm in arms]
     columns = [group, *(title for _, title in _COLUMNS), *_MORE]
-    attributes = results.attributes(arms[0])
+    attributes = list(dict.fromkeys(name for arm in arms for name in results.attributes(arm)))
     tables = [StudyTable(_TITLES[group], columns, rows, _WORTH)]
     if attributes:
         said = [[names[arm], *(results.attribute(arm, name, "text") for name in attributes)] for arm in arms]
@@ -162,11 +163,16 @@ def _plots(group: str, arms: Sequence[Arm], names: dict[Arm, str], results: Resu
         "soft tokens": lambda arm: arm.n_soft_tokens,
     }
     place = places.get(group, names.__getitem__)
+    beside = {"nearest training row's own text": "top1_neighbor"} if group in ("pairs", "language model") else {}
+    shown = {"loss": {"loss": "loss"}, "finds its vector, %": {"text of the explainer": "top1"} | beside}
     found = []
-    for score, title in (("loss", "loss"), ("top1", "finds its vector, %")):
-        line = [(place(arm), estimate) for arm in arms if (estimate := results.score(arm, score)) is not None]
-        if line:
-            found.append(StudyPlot(f"{_TITLES[group]}: {title}", group, title, {title: line}, log=group in places))
+    for title, scores in shown.items():
+        lines = {
+            name: [(place(arm), e) for arm in arms if (e := results.score(arm, score))]
+            for name, score in scores.items()
+        }
+        if all(lines.values()):
+            found.append(StudyPlot(f"{_TITLES[group]}: {title}", group, title, lines, log=group in places))
     return found
 
 

@@ -32,14 +32,18 @@ class Results:
     """
 
     def __init__(self, outcomes: Iterable[Outcome]) -> None:
-        self._found: dict[str, list[Mapping[str, Any]]] = {}
+        self._found: dict[str, dict[int, Mapping[str, Any]]] = {}
         for outcome in outcomes:
             if outcome.result:
-                self._found.setdefault(canonical_json(dict(outcome.key["arm"])), []).append(outcome.result)
+                own = self._found.setdefault(canonical_json(dict(outcome.key["arm"])), {})
+                own[outcome.key["seed"]] = outcome.result
 
     def of(self, arm: Arm) -> list[Mapping[str, Any]]:
         """An arm's results, seed by seed."""
-        return self._found.get(canonical_json(arm.key), [])
+        return list(self._by_seed(arm).values())
+
+    def _by_seed(self, arm: Arm) -> Mapping[int, Mapping[str, Any]]:
+        return self._found.get(canonical_json(arm.key), {})
 
     def rows(self, arm: Arm, score: str) -> Floats | None:
         """A score of each test row, the mean over seeds; None where nothing was found."""
@@ -55,6 +59,12 @@ class Results:
         """Difference on the same test rows; 95 % bootstrap of the paired difference."""
         a, b = self.rows(*one), self.rows(*other)
         return None if a is None or b is None else _estimate(a - b, one[1], signed=True)
+
+    def signs(self, one: Arm, other: Arm, score: str) -> list[float]:
+        """Of each seed that both have: 1 where the first has more, -1 where it has less, 0."""
+        a, b = self._by_seed(one), self._by_seed(other)
+        gains = [np.mean(a[seed]["rows"][score]) - np.mean(b[seed]["rows"][score]) for seed in a if seed in b]
+        return [float(np.sign(gain)) for gain in gains]
 
     def mean(self, arm: Arm, name: str) -> float | None:
         """Of a number that each seed has once, such as seconds."""
