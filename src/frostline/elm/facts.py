@@ -31,9 +31,10 @@ _ROLES = re.compile(
     rf"|,?\s*(?:and\s)?(?:starring|featuring|stars|co-stars|starred|with)\s{_LIST}"
 )
 _SENTENCE = re.compile(r"(?<=[.!?])[\"'”’)]*\s+(?=[\"'“(]*[A-ZÀ-Þ0-9])")
-_ABBREVIATION = re.compile(r"(?:^|[\s(])(?:[A-Z]|Mr|Mrs|Ms|Dr|St|Jr|Sr|vs|No|Vol|U\.S|U\.K)\.$")
+_ABBREVIATION = re.compile(r"(?:^|[\s(])(?:(?:[A-Z]\.)*[A-Z]|Mr|Mrs|Ms|Dr|St|Jr|Sr|vs|No|Vol)\.$")
 _QUOTED = re.compile(r"\s*[\"“]someone(?:'s)?[\"”]")
-_SOMEONE = re.compile(r"someone(?:'s)?(?:(?:,\s(?:and\s)?|\sand\s|\s&\s|\s)someone)+")
+_ONE = re.compile(r"(?:\b(?:[Tt]he|[Aa]n?|[Tt]his)\s+)?\bsomeone(?:\s+someone)*\b")
+_SOMEONE = re.compile(r"someone(?:'s)?(?:(?:,\s(?:and\s)?|\sand\s|\s&\s)someone)+")
 _PARENTHESIS = re.compile(r"\s*\((?:[^()]*\bsomeone\b[^()]*|\s*)\)")
 _SHORTEST = 4
 
@@ -180,8 +181,8 @@ class Names:
             if not self._is_common(run) and not run.startswith(f"The {self.noun}"):
                 parts += [sentence[end:start], _stand_in(sentence[:start], run, sentence[start + len(run) :])]
                 end = start + len(run)
-        bare = _SOMEONE.sub("several people", _QUOTED.sub("", "".join([*parts, sentence[end:]])))
-        bare = _PARENTHESIS.sub("", bare.replace("several people several", "several"))
+        bare = _ONE.sub("someone", _QUOTED.sub("", "".join([*parts, sentence[end:]])))
+        bare = _PARENTHESIS.sub("", _SOMEONE.sub("several people", bare))
         bare = re.sub(r"\s+([,.;:!?])", r"\1", re.sub(r",\s*([.;])", r"\1", re.sub(r"\s{2,}", " ", bare))).strip(" ,")
         return bare[:1].upper() + bare[1:]
 
