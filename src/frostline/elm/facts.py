@@ -36,6 +36,8 @@ _QUOTED = re.compile(r"\s*[\"“]someone(?:'s)?[\"”]")
 _ONE = re.compile(r"(?:\b(?:[Tt]he|[Aa]n?|[Tt]his)\s+)?\bsomeone(?:\s+someone)*\b")
 _SOMEONE = re.compile(r"someone(?:'s)?(?:(?:,\s(?:and\s)?|\sand\s|\s&\s)someone)+")
 _PARENTHESIS = re.compile(r"\s*\((?:[^()]*\bsomeone\b[^()]*|\s*)\)")
+_LEFT = re.compile(rf",?\s*(?:and\s)?{_VERB}(?:\sand\s\w+)?\sby(?=[.,;]|$)|,?\s(?:that|which|who|and|with|by)(?=[.;]|$)")
+_SUBJECT = re.compile(r"^(It|The \w+),(?:\sand)?\s(?=(?:is|was|were|won|had)\b)")
 _SHORTEST = 4
 
 
@@ -75,6 +77,7 @@ _MAKER = _set("released distributed")
 
 _DETERMINERS = _set("a an the his her their its this another")
 _WORKS = _set("novel novella play book story song film films series comic game musical poem memoir opera magazine")
+_ACTS = _set("stars plays portrays appears")
 _AFTER_NOUNS = _set("""
     who whose whom which that is are was were has had have and or but to in of as with at on for from by while when after
     before during into near off against
@@ -167,9 +170,10 @@ class Names:
         return " ".join(kept)
 
     def _role(self, match: re.Match[str]) -> str:
-        """Drop who did it, where that is a name: "featuring American soldiers" stays."""
+        """Drop who did it, where that is a name: "featuring American soldiers" stays, and so does "starring X as a spy"."""
         run = _RUN.search(match.group().lstrip(" ,"))
         kept = run is None or (" " not in run.group() and self._is_common(run.group()))
+        kept = kept or match.string[match.end() :].startswith((" as ", " in "))
         return match.group() if kept else ""
 
     def _is_common(self, run: str) -> bool:
@@ -182,7 +186,7 @@ class Names:
                 parts += [sentence[end:start], _stand_in(sentence[:start], run, sentence[start + len(run) :])]
                 end = start + len(run)
         bare = _ONE.sub("someone", _QUOTED.sub("", "".join([*parts, sentence[end:]])))
-        bare = _PARENTHESIS.sub("", _SOMEONE.sub("several people", bare))
+        bare = _SUBJECT.sub(r"\1 ", _LEFT.sub("", _PARENTHESIS.sub("", _SOMEONE.sub("several people", bare))))
         bare = re.sub(r"\s+([,.;:!?])", r"\1", re.sub(r",\s*([.;])", r"\1", re.sub(r"\s{2,}", " ", bare))).strip(" ,")
         return bare[:1].upper() + bare[1:]
 
@@ -197,7 +201,7 @@ def _stand_in(before: str, run: str, after: str) -> str:
     """What stands for a name: nothing where it only says which one ("a Bengali man", "the novel Emma")."""
     last, following = (before.lower().split() or [""])[-1], re.match(r"\s+([a-z][\w-]*)", after)
     describes = following is not None and following[1] not in _AFTER_NOUNS
-    if last in _WORKS or (describes and (last in _DETERMINERS or last.isdecimal())):
+    if (last in _WORKS and not (following and following[1] in _ACTS)) or (describes and (last in _DETERMINERS or last.isdecimal())):
         return ""
     if last == "in":
         return "a place"

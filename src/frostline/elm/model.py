@@ -213,13 +213,14 @@ class ElmModel(nn.Module):
             check_window(item.prompt, decoding.max_new_tokens, self.llm)
         rules: list[transformers.LogitsProcessor] = []
         n = len(items)
+        # First, so that guidance chooses among what is left. Among written tokens: the prompt is given as embeddings.
+        if decoding.no_repeat_ngram:
+            rules.append(transformers.NoRepeatNGramLogitsProcessor(decoding.no_repeat_ngram))
         if decoding.guidance and any(item.vectors for item in items):
             rules.append(Guided(decoding.guidance))
             items = [*items, *map(self._at_mean, items)]
             seeds = None if seeds is None else [*seeds, *seeds]
         batch = collate(items, left=True, pad=self.pad, device=self.lm.device)
-        if decoding.no_repeat_ngram:  # among written tokens; the prompt is given as embeddings
-            rules.append(transformers.NoRepeatNGramLogitsProcessor(decoding.no_repeat_ngram))
         if seeds is not None and decoding.temperature is not None:
             rules.append(OwnDraws(decoding, seeds))
         out = self.lm.generate(
