@@ -40,7 +40,7 @@ class Decoding:
         Draws come from the fewest tokens that together have this probability.
     no_repeat_ngram : int, default=6
         Never write so many tokens in a row twice in an answer; 0 = no such rule. Small language models fall into loops without it.
-    guidance : float, default=1.5
+    guidance : float, default=1.0
         How strongly tokens are preferred that the vector makes likelier than the space's mean vector does: scores are
         ``log p + guidance * (log p - log p_mean)``. 0 = the language model's own probabilities, at half the cost.
     """
@@ -49,7 +49,7 @@ class Decoding:
     temperature: float | None = None
     top_p: float = 0.95
     no_repeat_ngram: int = 6
-    guidance: float = 1.5
+    guidance: float = 1.0
 
     def checked(self) -> Decoding:
         """Return these settings where they can be used.

@@ -36,7 +36,9 @@ _QUOTED = re.compile(r"\s*[\"“]someone(?:'s)?[\"”]")
 _ONE = re.compile(r"(?:\b(?:[Tt]he|[Aa]n?|[Tt]his)\s+)?\bsomeone(?:\s+someone)*\b")
 _SOMEONE = re.compile(r"someone(?:'s)?(?:(?:,\s(?:and\s)?|\sand\s|\s&\s)someone)+")
 _PARENTHESIS = re.compile(r"\s*\((?:[^()]*\bsomeone\b[^()]*|\s*)\)")
-_LEFT = re.compile(rf",?\s*(?:and\s)?{_VERB}(?:\sand\s\w+)?\sby(?=[.,;]|$)|,?\s(?:that|which|who|and|with|by)(?=[.;]|$)")
+_LEFT = re.compile(
+    rf",?\s*(?:and\s)?{_VERB}(?:\sand\s\w+)?\sby(?=[.,;]|$)|,?\s(?:that|which|who|and|with|by)(?=[.;]|$)"
+)
 _SUBJECT = re.compile(r"^(It|The \w+),(?:\sand)?\s(?=(?:is|was|were|won|had)\b)")
 _SHORTEST = 4
 
@@ -201,7 +203,9 @@ def _stand_in(before: str, run: str, after: str) -> str:
     """What stands for a name: nothing where it only says which one ("a Bengali man", "the novel Emma")."""
     last, following = (before.lower().split() or [""])[-1], re.match(r"\s+([a-z][\w-]*)", after)
     describes = following is not None and following[1] not in _AFTER_NOUNS
-    if (last in _WORKS and not (following and following[1] in _ACTS)) or (describes and (last in _DETERMINERS or last.isdecimal())):
+    if (last in _WORKS and not (following and following[1] in _ACTS)) or (
+        describes and (last in _DETERMINERS or last.isdecimal())
+    ):
         return ""
     if last == "in":
         return "a place"
