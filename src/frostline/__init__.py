@@ -16,6 +16,7 @@ from frostline._version import __version__ as __version__
 _HOME = {
     "AdaptJob": "frostline.engines",
     "AdaptOptions": "frostline.elm",
+    "Decoding": "frostline.elm",
     "ArtifactError": "frostline.errors",
     "CAV": "frostline.concepts",
     "Decision": "frostline.decisions",
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
     from frostline.diagnostics import diagnose as diagnose
     from frostline.elm import ELM as ELM
     from frostline.elm import AdaptOptions as AdaptOptions
+    from frostline.elm import Decoding as Decoding
     from frostline.embedder import TextEmbedder as TextEmbedder
     from frostline.engines import AdaptJob as AdaptJob
     from frostline.engines import EmbedOptions as EmbedOptions

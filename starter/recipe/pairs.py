@@ -1,22 +1,27 @@
 """Pair texts of the corpus with their vectors, for the adapter that ships with the starter.
 
-    python -m recipe.pairs --run ../runs/starter
+    python -m recipe.pairs --run ../runs/starter --films ../examples/data/films/films.csv
 
 Any text and its vector is a pair to learn an explainer from. Leads are taken whole; of books and reviews passages of whole
-sentences. Vectors are those of `frostline.TextEmbedder()` (MiniLM, final layer). Targets have no names in them, since no
-vector can hold those; prompts are those that the packs of Frostline ask with. Only texts of the corpus are read, so that no
-held-out text is among them. Out comes `pairs.npz`: vectors (n, 384), prompts (n,), targets one after the other and where each
-begins; the wording of the prompts stands in PROMPTS.
+sentences. The tasks of the pack `films` that need no teacher are asked of the training films of a table that
+`recipe.films` wrote, so that the language model knows their forms of answer, those about two vectors too. Vectors are those of
+`frostline.TextEmbedder()` (MiniLM, final layer). Targets have no names in them, since no vector can hold those; prompts are
+those that the packs of Frostline ask with. Only texts of the corpus are read, so that no held-out text is among them. Out comes
+`pairs.npz`: vectors (m, 384), prompts (the wordings), and of each of the n pairs its prompt (n,), its vectors (n, 2), -1 where it
+has one, and its target: targets one after the other and where each begins.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute
 import pyarrow.parquet as pq
 from transformers import AutoTokenizer
 
@@ -26,7 +31,11 @@ from frostline.elm.facts import Names, first_sentence, sentences
 from frostline.elm.llm import Llm
 from frostline.elm.model import Batch, ElmModel, Placed, collate
 from frostline.elm.prompts import Prompt, PromptEncoder
+from frostline.elm.records import generalized, read_records
+from frostline.elm.targets import build_examples
+from frostline.elm.tasks import load_pack
 from frostline.numerics.batches import batches_of_epoch
+from frostline.tables import read_table
 
 PROMPTS = (
     "Describe {vector}.",
@@ -41,7 +50,8 @@ WHOLE, SENTENCE = (
     {"leads": (3, 4), "books": (3, 5), "reviews": (3,)},
 )
 SHARE_OF_SENTENCES = 0.25
-N_PAIRS = {"leads": 16_000, "books": 6_000, "reviews": 2_000}
+N_PAIRS = {"leads": 30_000, "books": 6_000, "reviews": 2_000}
+"""At most; the corpus has 28,223 leads."""
 LONGEST = 280
 """Characters of a passage."""
 FEWEST_WORDS, FEWEST_TO_DESCRIBE = 6, 20
@@ -51,6 +61,14 @@ N_SOFT_TOKENS = 4
 SPACE = "vectors"
 N_PIECES = 2
 """Batches of a step: one for each of two workers."""
+
+
+class Drawn(NamedTuple):
+    """One pair before it is encoded: what is asked, of which texts, and the answer."""
+
+    prompt: str
+    texts: tuple[str, ...]
+    target: str
 
 
 def passages(text: str) -> list[str]:
@@ -82,30 +100,53 @@ def draw(run: Path, rng: np.random.Generator) -> list[tuple[str, str, str]]:
     return found
 
 
-def build(run: Path, seed: int = 0) -> int:
-    """Write the pairs; return how many there are."""
-    rng = np.random.default_rng([seed, 7])
-    tokenizer = AutoTokenizer.from_pretrained(run / "tokenizer")
-    encoder = PromptEncoder(tokenizer, N_SOFT_TOKENS, chat=False)
+def described(run: Path, rng: np.random.Generator) -> tuple[list[Drawn], Names]:
+    """Pairs of the corpus' own texts, and the names that were taken out of them."""
     drawn = draw(run, rng)
     names = Names.learn([text for _, text, _ in drawn], "film")
-    kept, prompts, targets = [], [], []
+    found = []
     for source, text, title in drawn:
         target = names.generalize(text, title)
         short = rng.random() < SHARE_OF_SENTENCES or len(target.split()) < FEWEST_TO_DESCRIBE
         target = first_sentence(target) if short else target
-        if len(target.split()) < FEWEST_WORDS:
-            continue
-        kept.append(text)
-        prompts.append(rng.choice((SENTENCE if short else WHOLE)[source]))
-        targets.append(encoder.target(target, TARGET_TOKENS)[0])
-    vectors = frostline.TextEmbedder(progress=True).fit_transform(kept)
-    order = rng.permutation(len(kept))
+        if len(target.split()) >= FEWEST_WORDS:
+            prompt = PROMPTS[rng.choice((SENTENCE if short else WHOLE)[source])]
+            found.append(Drawn(prompt, (text,), target))
+    return found, names
+
+
+def asked(films: Path, names: Names, vectors_of: Callable[[list[str]], np.ndarray], seed: int) -> list[Drawn]:
+    """Pairs of the tasks of the pack `films` on the training films of a table."""
+    table = read_table(films)
+    table = table.filter(pa.compute.equal(table["split"], "train"))
+    raw = read_records(table, "movieId", load_pack("films"), "lead")
+    texts = {id: " ".join(row.text["text"].split()) for id, row in raw.rows.items()}
+    examples = build_examples(generalized(raw, names), list(texts), vectors_of(list(texts.values())), seed=seed)
+    return [Drawn(one.task.prompt, tuple(texts[id] for id in one.ids), one.text) for one in examples.items]
+
+
+def build(run: Path, films: Path | None = None, seed: int = 0) -> int:
+    """Write the pairs; return how many there are."""
+    rng = np.random.default_rng([seed, 7])
+    encoder = PromptEncoder(AutoTokenizer.from_pretrained(run / "tokenizer"), N_SOFT_TOKENS, chat=False)
+    embedder = frostline.TextEmbedder(progress=True)
+    drawn, names = described(run, rng)
+    if films is not None:
+        drawn += asked(films, names, embedder.fit_transform, seed)
+    drawn = [drawn[i] for i in rng.permutation(len(drawn))]
+    texts = {text: i for i, text in enumerate(dict.fromkeys(text for one in drawn for text in one.texts))}
+    wordings = sorted({one.prompt for one in drawn})
+    targets = [encoder.target(one.target, TARGET_TOKENS)[0] for one in drawn]
     np.savez(
-        run / "pairs.npz", vectors=np.asarray(vectors)[order].astype(np.float16), prompts=np.array(prompts, np.int8)[order],
-        starts=np.cumsum([0, *(len(targets[i]) for i in order)]), targets=np.concatenate([targets[i] for i in order]).astype(np.uint16),
-    )  # fmt: skip
-    return len(kept)
+        run / "pairs.npz",
+        vectors=np.asarray(embedder.fit_transform(list(texts))).astype(np.float16),
+        prompts=np.array(wordings),
+        kinds=np.array([wordings.index(one.prompt) for one in drawn], np.int16),
+        of=np.array([[*(texts[text] for text in one.texts), -1][:2] for one in drawn], np.int32),
+        starts=np.cumsum([0, *map(len, targets)]),
+        targets=np.concatenate(targets).astype(np.uint16),
+    )
+    return len(drawn)
 
 
 class Pairs:
@@ -124,12 +165,12 @@ class Pairs:
             return None
         found = np.load(run / "pairs.npz")
         encoder = PromptEncoder(AutoTokenizer.from_pretrained(run / "tokenizer"), N_SOFT_TOKENS, chat=False)
-        prompts = [encoder.prompt(Prompt.parse(prompt, [SPACE])) for prompt in PROMPTS]
+        prompts = [encoder.prompt(Prompt.parse(str(prompt), [SPACE])) for prompt in found["prompts"]]
         targets = np.split(found["targets"], found["starts"][1:-1])
         vectors = found["vectors"].astype(np.float32)
         items = [
-            Placed(prompts[kind], (vector,), tuple(target.tolist()))
-            for kind, vector, target in zip(found["prompts"], vectors, targets, strict=True)
+            Placed(prompts[kind], tuple(vectors[row] for row in of if row >= 0), tuple(target.tolist()))
+            for kind, of, target in zip(found["kinds"], found["of"], targets, strict=True)
         ]
         return cls(items, seed)
 
@@ -161,8 +202,11 @@ def composed(model: Any, adapter: Adapter) -> ElmModel:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument(
+        "--films", type=Path, help="a table of recipe.films: its training films are asked the pack's tasks"
+    )
     args = parser.parse_args()
-    print(f"{build(args.run):,} pairs in {args.run / 'pairs.npz'}")
+    print(f"{build(args.run, args.films):,} pairs in {args.run / 'pairs.npz'}")
 
 
 if __name__ == "__main__":

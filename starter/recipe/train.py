@@ -88,6 +88,7 @@ class Recipe:
         Phase(0, (("leads", 9), ("books", 2), ("reviews", 1))),
         Phase(775, (("leads", 6), ("books", 1), ("reviews", 1)), 2048),
         Phase(1450, (("leads", 3), ("books", 1)), 3072),
+        Phase(1975, (("leads", 3), ("books", 1)), 4096),
     )
 
     @property

@@ -7,12 +7,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from fakes import tiny_bert
 from frostline.cli import main
+from frostline.tables import read_vectors
 
 
 @pytest.fixture(scope="module")
@@ -236,6 +238,31 @@ def test_embed_to_parquet_keeps_ids(run, reviews, folder, tmp_path):
     assert table.schema.field("vector").type.list_size == 16
 
 
+def test_embed_to_an_array_keeps_ids_beside_it(run, reviews, folder, tmp_path):
+    flags = ["--text", "text", "--id", "id", "--out", tmp_path / "v.npy", "--ids", tmp_path / "ids.txt"]
+    assert run("embed", reviews, "--backbone", folder, *flags)[0] == 0
+    found = read_vectors(tmp_path / "v.npy", ids=tmp_path / "ids.txt")
+    assert found.ids == [str(i) for i in range(80)]
+
+
+def test_ids_that_a_file_of_lines_cannot_hold(run, folder, tmp_path):
+    data = write_csv(tmp_path / "d.csv", [{"id": "a\nb", "text": "x"}, {"id": "c", "text": "y"}])
+    flags = ["--text", "text", "--id", "id", "--out", tmp_path / "v.npy", "--ids", tmp_path / "ids.txt"]
+    code, _, err = run("embed", data, "--backbone", folder, *flags)
+    assert (code, "not one line" in err) == (2, True)
+    assert not list(tmp_path.glob("*.npy")) + list(tmp_path.glob("*.txt"))
+
+
+def test_embed_refuses_before_it_embeds_what_the_disk_cannot_hold(run, reviews, folder, tmp_path, monkeypatch):
+    def never(*_):
+        raise AssertionError("a text was embedded")
+
+    monkeypatch.setattr("frostline.backbones.transformer.TransformerBackbone.forward", never)
+    monkeypatch.setattr("frostline.tables.write.shutil.disk_usage", lambda _: SimpleNamespace(free=80 * 16 * 4 - 1))
+    code, _, err = run("embed", reviews, "--text", "text", "--backbone", folder, "--out", tmp_path / "v.npy")
+    assert (code, "are free on its disk" in err) == (2, True)
+
+
 def test_cuts_are_reported_by_column(run, folder, tmp_path):
     rows = [{"title": f"t{i}", "body": "b" * (70 if i < 3 else 4) + str(i), "note": "n", "y": i % 2} for i in range(40)]
     data = write_csv(tmp_path / "d.csv", rows)
@@ -386,6 +413,29 @@ MISTAKES = {
         "among the input",
     ),
     "two stores": (lambda t: ["fit", t / "reviews.csv", "--target", "label", "--no-store"], "one of them"),
+    "ids beside Parquet": (
+        lambda t: [
+            "embed",
+            t / "reviews.csv",
+            "--text",
+            "text",
+            "--id",
+            "id",
+            "--out",
+            t / "v.parquet",
+            "--ids",
+            t / "i",
+        ],
+        "Parquet holds the ids itself",
+    ),
+    "ids of no column": (
+        lambda t: ["embed", t / "reviews.csv", "--text", "text", "--out", t / "v.npy", "--ids", t / "i"],
+        "name the column with --id",
+    ),
+    "a folder as output": (
+        lambda t: ["embed", t / "reviews.csv", "--text", "text", "--out", t / "x.npy"],
+        "is a folder",
+    ),
     "strange ending": (lambda t: ["embed", t / "reviews.csv", "--text", "text", "--out", t / "v.xlsx"], "parquet"),
 }
 
@@ -394,6 +444,7 @@ MISTAKES = {
 def test_a_mistake_gets_one_message_and_exit_code_2(run, reviews, folder, tmp_path, mistake):
     import re
 
+    (tmp_path / "x.npy").mkdir()
     make, message = MISTAKES[mistake]
     args = make(tmp_path)
     args += [] if "--backbone" in args or args[0] == "predict" else ["--backbone", folder]

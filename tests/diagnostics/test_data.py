@@ -7,7 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import frostline
+from fakes import tiny_bert
 from frostline.diagnostics.evidence import Evidence
+from frostline.diagnostics.readers import EmbedderReader
 
 from .cases import WORDS, Layers, look, part, separable, texts
 
@@ -61,6 +64,14 @@ def test_truncated():
     assert outcome(cut).value == pytest.approx(0.15)
     assert outcome(np.arange(40) < 1).outcome == "tip"
     assert outcome(np.zeros(40, dtype=bool)).outcome == "passed"
+
+
+def test_a_cut_names_the_columns_that_lost_text(tmp_path):
+    embedder = frostline.TextEmbedder(str(tiny_bert(tmp_path / "m")), store=None, progress=False)
+    rows = part([{"id": "a", "note": "long " * 40 if i % 2 else "short", "last": "b"} for i in range(8)], np.arange(8))
+    found = look("FRL103", Evidence("regression", train=rows, reader=EmbedderReader(embedder)))
+    assert (found.outcome, found.value) == ("issue", 0.5)
+    assert "4 of 8 rows outgrow the window and are cut (note in 4, last in 4)." in found.message
 
 
 def test_label_in_the_text():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from frostline.elm.decoding import Decoding, OwnDraws, row_seed
+from frostline.elm.decoding import PLAUSIBLE, Decoding, Guided, OwnDraws, row_seed
 from frostline.errors import UserError
 
 EMPTY = torch.empty((4000, 0), dtype=torch.long)
@@ -38,7 +38,20 @@ def test_a_seed_is_a_function_of_the_vectors_and_the_number():
     assert len({row_seed([a], 0, 1), row_seed([b], 0, 1), row_seed([a], 1, 1), row_seed([a], 0, 2)}) == 4
 
 
-@pytest.mark.parametrize("wrong", [{"temperature": 0}, {"top_p": 0}, {"top_p": 1.1}, {"max_new_tokens": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"temperature": 0}, {"top_p": 0}, {"top_p": 1.1}, {"max_new_tokens": 0}, {"guidance": -1}]
+)
 def test_settings_that_cannot_be(wrong):
     with pytest.raises(UserError, match=next(iter(wrong))):
         Decoding(**wrong).checked()
+
+
+def test_guidance_moves_away_from_the_mean_among_plausible_tokens():
+    own, mean = np.array([0.5, 0.3, 0.18, 0.02]), np.array([0.7, 0.2, 0.05, 0.05])
+    scores = torch.tensor(np.log([own, mean]), dtype=torch.float32)
+    found = Guided(1.5)(torch.zeros(2, 0, dtype=torch.long), scores).numpy()
+    np.testing.assert_allclose(found[0, :3], (2.5 * np.log(own) - 1.5 * np.log(mean))[:3], rtol=1e-5)
+    assert own[3] < PLAUSIBLE * own.max()
+    assert found[0, 3] == -np.inf
+    np.testing.assert_array_equal(found[0], found[1])  # both halves go on with the same token
+    assert (own.argmax(), found[0].argmax()) == (0, 2)

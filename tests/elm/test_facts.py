@@ -17,9 +17,27 @@ def test_runs_that_many_rows_have_are_common_but_first_names_never():
     assert not any("John" in run for run in NAMES.common)
 
 
+def test_places_and_peoples_stay_where_people_who_are_as_common_go():
+    rows = [f"A 19{i} Norwegian film about a Bergen family, starring Zelda Quux as Yorick." for i in range(10, 22)]
+    names = Names.learn(rows, "film")
+    assert {"Norwegian", "Bergen"} <= names.common
+    assert not {"Zelda Quux", "Yorick"} & names.common
+    many = Names.learn([f"A film by Zelda Quux, released by Acme Pictures, {i}." for i in range(100)])
+    assert many.common == {"Acme Pictures"}  # of two that every row has the one that makes films is a person
+
+
 @pytest.mark.parametrize(
     ("text", "title", "said"),
     [
+        ("A Bengali man reads the novel Emma in Kolkata.", "", "A man reads the novel in a place."),
+        (
+            "The Joker, who is the Joker of Gotham, meets J.R.R. Tolkien.",
+            "",
+            "Someone, who is someone, meets someone.",
+        ),
+        ('George "Gabby" Hayes hunts many ghosts.', "", "Someone hunts many ghosts."),
+        ("A fan of the Saw film series dies.", "Saw", "A fan of the film series dies."),
+        ("Heat – Part Two is a film.", "Heat - Part Two", "The film is a film."),
         (
             "Heat is a 1995 American crime film written and directed by Michael Mann, starring Al Pacino and Robert De Niro.",
             "Heat",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -110,8 +112,31 @@ def test_no_cache_gives_the_same_greedy_answer(kind):
         ids.append(int(model.lm(inputs_embeds=embedded).logits[0, -1].argmax()))
         if ids[-1] == model.llm.tokenizer.eos_token_id:
             break
-    written = model.generate([item], Decoding(max_new_tokens=8, no_repeat_ngram=0))[0]
+    written = model.generate([item], Decoding(max_new_tokens=8, no_repeat_ngram=0, guidance=0))[0]
     assert written == model.llm.tokenizer.decode(ids, skip_special_tokens=True).strip()
+
+
+def test_guidance_is_greedy_on_the_guided_scores_and_nothing_about_the_mean_itself():
+    model = tiny_elm()
+    items = questions(model, 6)
+    at_mean = [replace(item, vectors=(model.adapter(item.prompt.spaces[0]).mean.numpy(),)) for item in items]
+
+    def logits(item, ids):
+        embedded = model.embed(collate([replace(item, target=tuple(ids))], left=False, pad=0))
+        return model.lm(inputs_embeds=embedded).logits[0, -1].log_softmax(-1)
+
+    def guided(item, mean):
+        ids: list[int] = []
+        while len(ids) < 8 and ids[-1:] != [model.llm.tokenizer.eos_token_id]:
+            own, base = logits(item, ids), logits(mean, ids)
+            ids.append(int((4 * own - 3 * base).masked_fill(own < own.max() + np.log(0.1), -np.inf).argmax()))
+        return model.llm.tokenizer.decode(ids, skip_special_tokens=True).strip()
+
+    strong, plain = (Decoding(max_new_tokens=8, no_repeat_ngram=0, guidance=g) for g in (3, 0))
+    written = model.generate(items, strong)
+    assert written == [guided(*pair) for pair in zip(items, at_mean, strict=True)]
+    assert written != model.generate(items, plain)
+    assert model.generate(at_mean, strong) == model.generate(at_mean, plain)
 
 
 def test_the_vocabulary_keeps_its_size_and_the_language_model_its_gradients_off():

@@ -172,7 +172,8 @@ def paired(folder, words):
     vectors = rng.normal(size=(40, 5))
     targets = [[10 + int(vector[0] > 0)] * 3 + [1] for vector in vectors]
     np.savez(
-        folder / "pairs.npz", vectors=vectors.astype(np.float16), prompts=np.arange(40, dtype=np.int8) % 6,
+        folder / "pairs.npz", vectors=vectors.astype(np.float16), prompts=np.array(pairs.PROMPTS),
+        kinds=np.arange(40) % 6, of=np.stack([np.arange(40), np.full(40, -1)], axis=1),
         starts=4 * np.arange(41), targets=np.concatenate(targets).astype(np.uint16),
     )  # fmt: skip
     return folder

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from frostline.backbones.beginning import LONG_TEXT, beginning, splits_at_spaces
+from frostline.backbones.beginning import LONG_TEXT, Ends, beginning, ends_at_space
 from frostline.backbones.packed import Runner, RunnerReport, choose_runner, read_samples, time_paths
 from frostline.backbones.plan import BATCH_TOKENS
 from frostline.backbones.pooling import padded_window, pool
@@ -350,12 +350,16 @@ class TransformerBackbone:
             owner.extend([i] * len(pieces))
         return Tokens(ids=ids, n_full=n_full, owner=np.asarray(owner, dtype=np.intp), read=read)
 
+    @functools.cached_property
+    def _ends_at_space(self) -> Ends | None:
+        return ends_at_space(self.tokenizer)
+
     def _enough_of(self, text: str, max_length: int) -> str:
         """The text, or as much of a huge one as holds more than a window of the same tokens."""
-        if len(text) <= LONG_TEXT or not splits_at_spaces(self.tokenizer):
+        if len(text) <= LONG_TEXT or self._ends_at_space is None:
             return text
         n = LONG_TEXT // 2
-        while len(start := beginning(text, n)) < len(text):
+        while len(start := beginning(text, n, self._ends_at_space)) < len(text):
             if len(self.tokenizer(start, truncation=False, verbose=False)["input_ids"]) > max_length:
                 return start
             n *= 4

@@ -21,6 +21,9 @@ def embed(
     per_layer: Annotated[
         bool, typer.Option("--per-layer", help="Keep the layers apart: (n, L, D), .npy only.")
     ] = False,
+    ids: Annotated[
+        str | None, typer.Option("--ids", metavar="F", help="File for the ids of --id, one a line, beside a .npy.")
+    ] = None,
     text: o.Text = None,
     template: o.Template = None,
     columns: o.Columns = None,
@@ -54,7 +57,7 @@ def embed(
         return
     if out is None:
         raise frostline.UserError("No --out is given.", hint="name the file of the vectors: --out vectors.npy")
-    stats, dim = frostline.embed_table(data, out=out, per_layer=per_layer, **job)
+    stats, dim = frostline.embed_table(data, out=out, per_layer=per_layer, ids_out=ids, **job)
     if not quiet:
         typer.echo(f"{stats.n_rows} vectors of width {dim} in {out} ({stats.n_embedded} embedded, {o.cuts(stats)} cut)")
     o.emit({**dataclasses.asdict(stats), "dim": dim, "out": out}, as_json=json)

@@ -124,6 +124,7 @@ def explain(
         int, typer.Option("--n-candidates", metavar="N", help="Keep the most consistent of N.")
     ] = 1,
     max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", metavar="N")] = 96,
+    guidance: Annotated[float, typer.Option("--guidance", metavar="W", help="0: the LM's own words.")] = 1.0,
     out: Annotated[str | None, typer.Option("--out", metavar="F", help=".jsonl or .parquet, for many.")] = None,
     device: o.Device = "auto",
     store: o.StoreDir = None,
@@ -138,7 +139,7 @@ def explain(
         task=task,
         ask=ask,
         n_candidates=n_candidates,
-        max_new_tokens=max_new_tokens,
+        decoding=frostline.Decoding(max_new_tokens=max_new_tokens, guidance=guidance),
         out=out,
         device=device,
         store=o.store_of(store, no_store),

@@ -1,8 +1,15 @@
-"""How answers are drawn: greedily, or by draws that belong to a row and not to its company."""
+"""How answers are written: greedily, or by draws that belong to a row and not to its company; towards what is the row's own.
+
+References
+----------
+Ho and Salimans, 2022, arXiv 2207.12598 (classifier-free guidance); Sanchez et al., 2023, arXiv 2306.17806 (of language models);
+Li et al., 2023, arXiv 2210.15097 (only tokens that are plausible by themselves). The ELM paper decodes without guidance.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +21,10 @@ from transformers import LogitsProcessor
 
 from frostline.errors import UserError
 
-__all__ = ["Decoding", "OwnDraws", "row_seed"]
+__all__ = ["Decoding", "Guided", "OwnDraws", "row_seed"]
+
+PLAUSIBLE = 0.1
+"""Under guidance a token needs this share of the most probable one's probability."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +40,16 @@ class Decoding:
         Draws come from the fewest tokens that together have this probability.
     no_repeat_ngram : int, default=6
         Never write so many tokens in a row twice in an answer; 0 = no such rule. Small language models fall into loops without it.
+    guidance : float, default=1.0
+        How strongly tokens are preferred that the vector makes likelier than the space's mean vector does: scores are
+        ``log p + guidance * (log p - log p_mean)``. 0 = the language model's own probabilities, at half the cost.
     """
 
     max_new_tokens: int = 96
     temperature: float | None = None
     top_p: float = 0.95
     no_repeat_ngram: int = 6
+    guidance: float = 1.0
 
     def checked(self) -> Decoding:
         """Return these settings where they can be used.
@@ -48,6 +62,8 @@ class Decoding:
             raise UserError(f"max_new_tokens must be 1 or more, got {self.max_new_tokens}.")
         if self.temperature is not None and not self.temperature > 0:
             raise UserError(f"temperature must be above 0, or None for greedy, got {self.temperature}.")
+        if not 0 <= self.guidance < math.inf:
+            raise UserError(f"guidance must be 0 or more, got {self.guidance}.")
         if not 0 < self.top_p <= 1:
             raise UserError(f"top_p must be above 0 and at most 1, got {self.top_p}.")
         return self
@@ -87,3 +103,24 @@ class OwnDraws(LogitsProcessor):
         wanted = self.draws[:, at : at + 1].to(scores.device) * mass
         rank = torch.searchsorted(ladder, wanted, right=True).clamp(max=scores.shape[-1] - 1)
         return torch.full_like(scores, -torch.inf).scatter(1, tokens.gather(1, rank), 0.0)
+
+
+class Guided(LogitsProcessor):
+    """Move away from what would be written about the mean vector.
+
+    The first half of the rows has the vectors, the second the mean in their places; both halves go on with the same tokens.
+
+    Parameters
+    ----------
+    guidance : float
+    """
+
+    def __init__(self, guidance: float) -> None:
+        self.guidance = guidance
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Guided scores, the same for both halves."""
+        own, mean = scores.float().log_softmax(dim=-1).chunk(2)
+        guided = own + self.guidance * (own - mean)
+        least = own.amax(dim=-1, keepdim=True) + math.log(PLAUSIBLE)
+        return guided.masked_fill(own < least, -torch.inf).repeat(2, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,9 +113,7 @@ class Explainer:
         return found
 
     def _candidates(self, prompt: Prompt, vectors: Sequence[Vectors], decoding: Decoding, n: int) -> list[list[str]]:
-        drawn = Decoding(
-            decoding.max_new_tokens, decoding.temperature or DRAWS, decoding.top_p, decoding.no_repeat_ngram
-        )
+        drawn = replace(decoding, temperature=decoding.temperature or DRAWS)
         rounds = [self.write(prompt, vectors, drawn if number else decoding, number) for number in range(n)]
         return [list(row) for row in zip(*rounds, strict=True)]
 

@@ -1,7 +1,8 @@
 """Facts that no vector can hold: names of people and titles. In targets they teach invention, so they are generalized.
 
-What counts as a name is learnt from the table: a run of capitalized words inside a sentence is common when enough rows have
-it ("American", "New York", "World War II"), else it is a name. First names are names however common.
+What counts as a name is learnt from the table. A run of capitalized words inside a sentence is common when enough rows have it
+and it mostly stands where places, peoples and periods do ("in Chicago", "a Norwegian film"), or when very many rows have it
+and it does not mostly stand where people do ("starring", "as", "directed by"). First names are names however common.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ FEWEST = 8
 """Rows that must share a run before it may count as common ..."""
 
 SHARE = 0.004
-"""... and the share of the rows."""
+"""... and the share of the rows, where its places say nothing."""
 
-_WORD = r"[A-ZÀ-Þ][\w'’&-]*(?:\.(?=\s[A-ZÀ-Þ]))?"
+_WORD = r"(?:(?:[A-ZÀ-Þ]\.){2,}|[A-ZÀ-Þ][\w'’&-]*(?:\.(?=\s[A-ZÀ-Þ]))?)"
 _RUN = re.compile(rf"{_WORD}(?:(?:\s(?:of|the|de|la|von|van|da|du|di)){{0,2}}\s{_WORD}|\s[IVX]+\b)*")
 _LIST = rf"{_RUN.pattern}(?:(?:,\s(?:and\s)?|\sand\s|\s&\s){_RUN.pattern})*"
 _VERB = (
@@ -30,9 +31,15 @@ _ROLES = re.compile(
     rf"|,?\s*(?:and\s)?(?:starring|featuring|stars|co-stars|starred|with)\s{_LIST}"
 )
 _SENTENCE = re.compile(r"(?<=[.!?])[\"'”’)]*\s+(?=[\"'“(]*[A-ZÀ-Þ0-9])")
-_ABBREVIATION = re.compile(r"(?:^|[\s(])(?:[A-Z]|Mr|Mrs|Ms|Dr|St|Jr|Sr|vs|No|Vol|U\.S|U\.K)\.$")
+_ABBREVIATION = re.compile(r"(?:^|[\s(])(?:(?:[A-Z]\.)*[A-Z]|Mr|Mrs|Ms|Dr|St|Jr|Sr|vs|No|Vol)\.$")
+_QUOTED = re.compile(r"\s*[\"“]someone(?:'s)?[\"”]")
+_ONE = re.compile(r"(?:\b(?:[Tt]he|[Aa]n?|[Tt]his)\s+)?\bsomeone(?:\s+someone)*\b")
 _SOMEONE = re.compile(r"someone(?:'s)?(?:(?:,\s(?:and\s)?|\sand\s|\s&\s)someone)+")
 _PARENTHESIS = re.compile(r"\s*\((?:[^()]*\bsomeone\b[^()]*|\s*)\)")
+_LEFT = re.compile(
+    rf",?\s*(?:and\s)?{_VERB}(?:\sand\s\w+)?\sby(?=[.,;]|$)|,?\s(?:that|which|who|and|with|by)(?=[.;]|$)"
+)
+_SUBJECT = re.compile(r"^(It|The \w+),(?:\sand)?\s(?=(?:is|was|were|won|had)\b)")
 _SHORTEST = 4
 
 
@@ -57,6 +64,25 @@ _OPENERS = _set("""
     a after although an and as at because before but by during each every for from he her his how if in into it its nine
     of on once one or our she since six so some ten the their then there these they this three through to two under until
     upon we what when where while who why with
+""")
+
+
+_THING = _set("a an the in at from to near into around through outside across set")
+"""Words before what a vector can hold: places, peoples, periods, series."""
+
+_PERSON = _set("""
+    starring stars starred featuring with as and named called plays played by actor actress actors actresses director
+    writer screenwriter producer comedian novelist author singer filmmaker star stars
+""")
+_MAKER = _set("released distributed")
+"""Before "by": a studio."""
+
+_DETERMINERS = _set("a an the his her their its this another")
+_WORKS = _set("novel novella play book story song film films series comic game musical poem memoir opera magazine")
+_ACTS = _set("stars plays portrays appears")
+_AFTER_NOUNS = _set("""
+    who whose whom which that is are was were has had have and or but to in of as with at on for from by while when after
+    before during into near off against
 """)
 
 
@@ -101,11 +127,24 @@ class Names:
             Of training rows.
         noun : str, default="item"
         """
-        counts: Counter[str] = Counter()
+        rows, things, people = Counter[str](), Counter[str](), Counter[str]()
         for text in texts:
-            counts.update({run for sentence in sentences(text) for _, run in _runs(sentence) if run})
-        fewest = max(FEWEST, SHARE * len(texts))
-        common = (run for run, n in counts.items() if n >= fewest and not _FIRST_NAMES & set(run.split()))
+            own: set[str] = set()
+            for sentence in sentences(text):
+                for start, run in _runs(sentence):
+                    own.add(run)
+                    before = sentence[:start].lower().split()[-2:]
+                    things[run] += bool(before) and (before[-1] in _THING or before[-1].isdecimal())
+                    people[run] += bool(before) and before[-1] in _PERSON and before[0] not in _MAKER
+            rows.update(own)
+        many = max(FEWEST, SHARE * len(texts))
+        common = (
+            run
+            for run, n in rows.items()
+            if n >= FEWEST
+            and not _FIRST_NAMES & set(run.split())
+            and (2 * people[run] <= things[run] >= n / 4 or (n >= many and 2 * people[run] <= n))
+        )
         return cls(frozenset(common), noun)
 
     def generalize(self, text: str, title: str = "") -> str:
@@ -120,8 +159,10 @@ class Names:
         title : str, default=""
         """
         if title:
-            text = re.sub(rf"(?<!\w)(?:The\s+)?{re.escape(title)}(?!\w)", f"The {self.noun}", text)
+            own = re.sub(r"\\?[-–—]", "[-–—]", re.escape(title))
+            text = re.sub(rf"(?<!\w)(?:The\s+)?{own}(?!\w)", f"The {self.noun}", text)
             text = re.sub(rf"(?<=[\w,]\s)The {self.noun}\b", f"the {self.noun}", text)
+            text = re.sub(rf"\b(a|an|the|this) the {self.noun}\b(?: {self.noun}\b)?", rf"\1 {self.noun}", text)
         kept = []
         for sentence in sentences(text):
             bare = self._without_names(_ROLES.sub(self._role, sentence))
@@ -131,9 +172,10 @@ class Names:
         return " ".join(kept)
 
     def _role(self, match: re.Match[str]) -> str:
-        """Drop who did it, where that is a name: "featuring American soldiers" stays."""
+        """Drop who did it, where that is a name: "featuring American soldiers" stays, and so does "starring X as a spy"."""
         run = _RUN.search(match.group().lstrip(" ,"))
         kept = run is None or (" " not in run.group() and self._is_common(run.group()))
+        kept = kept or match.string[match.end() :].startswith((" as ", " in "))
         return match.group() if kept else ""
 
     def _is_common(self, run: str) -> bool:
@@ -143,11 +185,11 @@ class Names:
         parts, end = [], 0
         for start, run in _runs(sentence):
             if not self._is_common(run) and not run.startswith(f"The {self.noun}"):
-                possessive = run.endswith(("'s", "’s"))
-                parts += [sentence[end:start], "someone's" if possessive else "someone"]
+                parts += [sentence[end:start], _stand_in(sentence[:start], run, sentence[start + len(run) :])]
                 end = start + len(run)
-        bare = _PARENTHESIS.sub("", _SOMEONE.sub("several people", "".join([*parts, sentence[end:]])))
-        bare = re.sub(r"\s+([,.;:!?])", r"\1", re.sub(r",\s*([.;])", r"\1", bare)).strip(" ,")
+        bare = _ONE.sub("someone", _QUOTED.sub("", "".join([*parts, sentence[end:]])))
+        bare = _SUBJECT.sub(r"\1 ", _LEFT.sub("", _PARENTHESIS.sub("", _SOMEONE.sub("several people", bare))))
+        bare = re.sub(r"\s+([,.;:!?])", r"\1", re.sub(r",\s*([.;])", r"\1", re.sub(r"\s{2,}", " ", bare))).strip(" ,")
         return bare[:1].upper() + bare[1:]
 
     def invented(self, text: str, truths: Iterable[str] = ()) -> list[str]:
@@ -155,6 +197,19 @@ class Names:
         known = " ".join(truths)
         found = [run for sentence in sentences(text) for _, run in _runs(sentence)]
         return [run for run in found if run and not self._is_common(run) and run not in known]
+
+
+def _stand_in(before: str, run: str, after: str) -> str:
+    """What stands for a name: nothing where it only says which one ("a Bengali man", "the novel Emma")."""
+    last, following = (before.lower().split() or [""])[-1], re.match(r"\s+([a-z][\w-]*)", after)
+    describes = following is not None and following[1] not in _AFTER_NOUNS
+    if (last in _WORKS and not (following and following[1] in _ACTS)) or (
+        describes and (last in _DETERMINERS or last.isdecimal())
+    ):
+        return ""
+    if last == "in":
+        return "a place"
+    return "someone's" if run.endswith(("'s", "’s")) else "someone"
 
 
 def _runs(sentence: str) -> list[tuple[int, str]]:
@@ -168,5 +223,7 @@ def _runs(sentence: str) -> list[tuple[int, str]]:
                 start, run = start + len(first) + 1, rest
             elif not rest and first not in _FIRST_NAMES:
                 continue
+        if run.lower() in _OPENERS:
+            continue
         found.append((start, run))
     return found

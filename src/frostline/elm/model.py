@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from frostline.elm.adapter import Adapter
-from frostline.elm.decoding import Decoding, OwnDraws
+from frostline.elm.decoding import Decoding, Guided, OwnDraws
 from frostline.elm.llm import Llm
 from frostline.elm.prompts import EncodedPrompt
 from frostline.errors import UserError
@@ -211,10 +211,16 @@ class ElmModel(nn.Module):
     def _generate(self, items: Sequence[Placed], decoding: Decoding, seeds: Sequence[int] | None) -> list[list[int]]:
         for item in items:
             check_window(item.prompt, decoding.max_new_tokens, self.llm)
-        batch = collate(items, left=True, pad=self.pad, device=self.lm.device)
         rules: list[transformers.LogitsProcessor] = []
-        if decoding.no_repeat_ngram:  # among written tokens; the prompt is given as embeddings
+        n = len(items)
+        # First, so that guidance chooses among what is left. Among written tokens: the prompt is given as embeddings.
+        if decoding.no_repeat_ngram:
             rules.append(transformers.NoRepeatNGramLogitsProcessor(decoding.no_repeat_ngram))
+        if decoding.guidance and any(item.vectors for item in items):
+            rules.append(Guided(decoding.guidance))
+            items = [*items, *map(self._at_mean, items)]
+            seeds = None if seeds is None else [*seeds, *seeds]
+        batch = collate(items, left=True, pad=self.pad, device=self.lm.device)
         if seeds is not None and decoding.temperature is not None:
             rules.append(OwnDraws(decoding, seeds))
         out = self.lm.generate(
@@ -229,7 +235,12 @@ class ElmModel(nn.Module):
             ),
             logits_processor=transformers.LogitsProcessorList(rules),
         )
-        return [row.tolist() for row in out]
+        return [row.tolist() for row in out[:n]]
+
+    def _at_mean(self, item: Placed) -> Placed:
+        """The same prompt about the mean vectors of its spaces."""
+        means = (self.adapter(space).mean for space in item.prompt.spaces)
+        return replace(item, vectors=tuple(mean.cpu().numpy() for mean in means))
 
 
 def _key(space: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,16 @@ from frostline.engines.options import EmbedOptions, InputOptions
 from frostline.errors import UserError
 from frostline.features import Forecast
 from frostline.rendering import Rendered, RowStream
-from frostline.tables import VECTOR_ENDINGS, check_output, iter_tables, pick_columns, read_table, vector_writer
+from frostline.tables import (
+    VECTOR_ENDINGS,
+    check_output,
+    check_room,
+    iter_tables,
+    pick_columns,
+    read_table,
+    replacing,
+    vector_writer,
+)
 
 __all__ = ["embed_table", "forecast_embed"]
 
@@ -30,6 +40,7 @@ def embed_table(
     embedding: EmbedOptions | None = None,
     per_layer: bool = False,
     distinct_ids: bool = False,
+    ids_out: str | Path | None = None,
 ) -> tuple[EmbedStats, int]:
     """Embed every row of a file, in memory that does not grow with their number.
 
@@ -47,6 +58,8 @@ def embed_table(
         Keep the layers apart: shape (n, L, D), ``.npy`` only.
     distinct_ids : bool, default=False
         Refuse an id that stands in two rows, before anything is embedded: a space has one vector an id.
+    ids_out : path, optional
+        A text file for the ids of `out`, one a line, since ``.npy`` does not hold them.
 
     Returns
     -------
@@ -56,9 +69,11 @@ def embed_table(
     """
     inputs = inputs or InputOptions()
     check_output(out, (".npy",) if per_layer else VECTOR_ENDINGS)
+    _check_ids_out(ids_out, Path(out), inputs)
     if distinct_ids and inputs.id:
         _refuse_repeated(data, inputs.id)
     embedder = build_embedder(embedding or EmbedOptions(), inputs)
+    _check_room(data, Path(out), embedder, per_layer)
     ids: list[list[Any]] = []
 
     def windows() -> Iterator[Rendered]:
@@ -71,12 +86,49 @@ def embed_table(
     stream = RowStream(embedder.extractor(), windows())
     dim = 0
     space = None if per_layer else {"kind": "semantic", "embedder": _recipe(embedder)}
-    with vector_writer(out, space) as write:
+    with _id_writer(ids_out) as write_ids, vector_writer(out, space) as write:
         for features in stream:
             vectors = features.vectors if per_layer else embedder.fuse(features)
-            write(ids.pop(0), vectors)
+            write(ids[0], vectors)
+            write_ids(ids.pop(0))
             dim = int(vectors.shape[-1])
     return stream.stats(), dim
+
+
+def _check_ids_out(path: str | Path | None, out: Path, inputs: InputOptions) -> None:
+    """Refuse a file of ids that says nothing, before anything is embedded."""
+    if path is None:
+        return
+    if out.suffix.lower() != ".npy" or inputs.id is None:
+        raise UserError(
+            f"A file of ids goes with vectors in .npy and a column of ids; got {out.name} and "
+            f"{'no --id' if inputs.id is None else f'--id {inputs.id}'}.",
+            hint="name the column with --id; Parquet holds the ids itself",
+        )
+    check_output(path, (Path(path).suffix.lower(),))
+
+
+def _check_room(data: str | Path, out: Path, embedder: TextEmbedder, per_layer: bool) -> None:
+    widths = [width for part in embedder.extractor().parts for width in part.widths]
+    width = sum(widths) if per_layer or embedder.fusion == "concat" else max(widths)
+    check_room(out, 4 * width * sum(table.num_rows for table in iter_tables(data, WINDOW_ROWS)))
+
+
+@contextmanager
+def _id_writer(path: str | Path | None) -> Iterator[Callable[[list[Any]], None]]:
+    """What writes the ids of a window, one a line; nothing where no file is named."""
+    if path is None:
+        yield lambda _: None
+        return
+    with replacing(Path(path)) as file:
+
+        def write(ids: list[Any]) -> None:
+            lines = [str(value) for value in ids]
+            if broken := [line for line in lines if len(line.splitlines()) != 1]:
+                raise UserError(f"The id {broken[0]!r} is not one line, so a file of lines cannot hold it.")
+            file.write("".join(f"{line}\n" for line in lines).encode())
+
+        yield write
 
 
 def _ids(table: pa.Table, name: str, n_before: int) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -213,7 +213,7 @@ def explain_table(
     task: str | None = None,
     ask: str | None = None,
     n_candidates: int = 1,
-    max_new_tokens: int = 96,
+    decoding: Decoding | None = None,
     out: str | Path | None = None,
     device: str = "auto",
     store: Any = "default",
@@ -228,7 +228,8 @@ def explain_table(
     task, ask : str, optional
         A task by name, or a question with ``{vector}``; None and None = the heaviest task.
     n_candidates : int, default=1
-    max_new_tokens : int, default=96
+    decoding : Decoding, optional
+        None = greedy, guided, at most 96 tokens.
     out : path, optional
         ``.jsonl`` or ``.parquet``, a row for each vector. What an interrupted job has written is kept and not written again.
     device : str, default="auto"
@@ -245,7 +246,8 @@ def explain_table(
     if out is not None:
         check_output(out, OUTPUT_ENDINGS)
     elm = ELM.load(folder, device=device, store=store, progress=False)
-    how = {"n_candidates": n_candidates, "decoding": Decoding(max_new_tokens=max_new_tokens)}
+    decoding = decoding or Decoding()
+    how = {"n_candidates": n_candidates, "decoding": decoding.checked()}
     prompt = elm.prompt_of(task, ask)
     names, rows = _rows(elm, selection)
     if out is None:
@@ -253,7 +255,7 @@ def explain_table(
         return [replace(one, id=name) for name, one in zip(names, found, strict=True)]
     path = Path(out).expanduser()
     part = path.with_name(f"{path.name}.part.jsonl")
-    setting = {"artifact": elm.digest, "prompt": [prompt.pieces, prompt.spaces], "how": [n_candidates, max_new_tokens],
+    setting = {"artifact": elm.digest, "prompt": [prompt.pieces, prompt.spaces], "how": [n_candidates, asdict(decoding)],
                "rows": _digest(names, rows)}  # fmt: skip
     done = _already(part, setting)
     with part.open("a", encoding="utf-8") as file:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh, solve
+from scipy.linalg import eigh
 
 from frostline.heads._path import StrengthScore
 from frostline.splits import Split
@@ -72,7 +72,7 @@ class SmootherFolds:
             own = self._vectors[test]
             # The constant is a direction without shrinkage, which the centered kernel cannot tell from its null space.
             block = (own * shrunk) @ own.T - 1 / len(self._y)
-            residuals[test] = solve(block, own @ (shrunk * self._along), assume_a="pos")
+            residuals[test] = np.linalg.solve(block, own @ (shrunk * self._along))
         self._predictions[strength] = self._y - residuals + self._mean
         means = [float((residuals[test] ** 2).mean()) for test in self._tests]
         return StrengthScore(strength, float((residuals**2).mean()), float(np.std(means)))

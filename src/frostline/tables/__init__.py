@@ -12,7 +12,7 @@ from frostline.tables.nested import Opened
 from frostline.tables.read import iter_tables, read_table
 from frostline.tables.render import count_cuts, render_rows
 from frostline.tables.vectors import VECTOR_ENDINGS, vector_writer, write_vectors
-from frostline.tables.write import PREDICTION_ENDINGS, check_output, prediction_writer, replacing
+from frostline.tables.write import PREDICTION_ENDINGS, check_output, check_room, prediction_writer, replacing
 
 __all__ = [
     "PREDICTION_ENDINGS",
@@ -20,6 +20,7 @@ __all__ = [
     "Opened",
     "VectorTable",
     "check_output",
+    "check_room",
     "check_vectors",
     "conform",
     "count_cuts",

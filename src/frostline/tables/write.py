@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -23,6 +24,7 @@ __all__ = [
     "PREDICTION_ENDINGS",
     "ParquetRows",
     "check_output",
+    "check_room",
     "one_column",
     "prediction_writer",
     "replacing",
@@ -123,14 +125,34 @@ def check_output(path: str | Path, allowed: Sequence[str]) -> str:
     Raises
     ------
     UserError
-        The ending is another, or the folder is missing.
+        The ending is another, the folder is missing or cannot be written, or `path` is a folder itself.
     """
     path = Path(path)
     if path.suffix.lower() not in allowed:
         raise UserError(f"{path}: a file of this kind cannot be written. Allowed endings: {', '.join(allowed)}.")
     if not path.parent.is_dir():
         raise UserError(f"{path} cannot be written: there is no folder {path.parent}.", hint="Make it first.")
+    if path.is_dir():
+        raise UserError(f"{path} cannot be written: it is a folder.", hint="Name a file.")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise UserError(f"{path} cannot be written: no permission for the folder {path.parent}.")
     return path.suffix.lower()
+
+
+def check_room(path: Path, n_bytes: int) -> None:
+    """Refuse a file that does not fit the disk, before the work that fills it.
+
+    Raises
+    ------
+    UserError
+        Less is free where `path` is to stand.
+    """
+    free = shutil.disk_usage(path.parent).free
+    if n_bytes > free:
+        raise UserError(
+            f"{path} needs {n_bytes / 1e6:,.1f} MB, but {free / 1e6:,.1f} MB are free on its disk.",
+            hint="name another disk with --out, or fewer layers",
+        )
 
 
 def _table(columns: Mapping[str, Any]) -> pa.Table:

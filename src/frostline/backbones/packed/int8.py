@@ -92,7 +92,9 @@ class Int8Linear:
         apart = x.index_select(1, columns) if len(columns) else None
         kept = self._without_columns(x)
         scale = self._row_scales(kept)
-        steps = torch.addcmul(self._offset, kept, scale.reciprocal()).view(torch.int32).to(torch.uint8)
+        # What came without a copy belongs to somebody else; the rest is written over, which spares memory.
+        place = torch.empty_like(x) if apart is None else kept
+        steps = torch.addcmul(self._offset, kept, scale.reciprocal(), out=place).view(torch.int32).to(torch.uint8)
         mapped = torch.ops.onednn.qlinear_pointwise(
             steps, 1.0, self._zero, self._packed, self._dense.scales, self._no_zeros, None, 1.0, 0, torch.float32, "none",
             [], "",
