@@ -125,7 +125,7 @@ def _explained(scores: dict[str, Any]) -> str:
     listed = "\n".join(f"| {_cell(true)} | {_cell(text)} |" for true, text in scores["texts"][:10])
     return f"""## The adapter
 
-`../adapter` makes soft tokens of the vectors of MiniLM (`frostline.TextEmbedder()`). From the vectors of {scores["n"]} held-out leads, and no table at all, the model wrote descriptions, greedily. Embedded again, a
+`../adapter` makes soft tokens of the vectors of MiniLM (`frostline.TextEmbedder()`). From the vectors of {scores["n"]} held-out leads, and no table at all, the model wrote descriptions, greedily and guided. Embedded again, a
 description finds its own vector among 100 in {scores["top1"]:.1%} of the cases (descriptions of other leads: {scores["top1_shuffled"]:.1%}), with a mean cosine of {scores["consistency"]:.2f}; {scores["copied"]:.1%} are training leads, word for word.
 
 | held-out lead | written from its vector |
