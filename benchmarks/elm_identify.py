@@ -5,8 +5,8 @@
     python benchmarks/elm_identify.py books.parquet --id isbn13 --text description --tasks books --rows 1800
 
 Rows whose split column says `test`, or a tenth of all, are judged, 300 at most; the rest trains, and 200 at most select. Rows that
-share a text, or a title and year, stay together. Beside the greedy text stand the one without guidance, the best of eight draws by cosine, another row's
-text, the nearest training row's own text, and the row's own. One JSON line at the end.
+share a text, or a title and year, stay together. Beside the greedy text stand the one without guidance, the best of eight draws by
+cosine, another row's text, the nearest training row's own text, and the row's own. One JSON line at the end.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def judge(elm: frostline.ELM, data: ElmData) -> dict[str, Any]:
     (space,), explainer, test = elm.explainer_.spaces.values(), elm.explainer_, data.parts["test"]
     assert space.reader is not None
     written, unguided = (
-        explainer.write(elm.prompt_of(), [(v,) for v in test.vectors], Decoding(guidance=guidance)) for guidance in (1, 0)
+        explainer.write(elm.prompt_of(), [(v,) for v in test.vectors], Decoding(guidance=guidance))
+        for guidance in (1, 0)
     )
     best = [one.text for one in elm.explain_many(elm.prompt_of(), [[v] for v in test.vectors], n_candidates=8)]
     texts = [data.texts[key] for key in test.ids]

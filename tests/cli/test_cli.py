@@ -245,6 +245,23 @@ def test_embed_to_an_array_keeps_ids_beside_it(run, reviews, folder, tmp_path):
     assert found.ids == [str(i) for i in range(80)]
 
 
+@pytest.mark.parametrize("ids", ["v.npy", "d.csv"])
+def test_no_file_of_a_job_is_written_over_by_it(run, folder, tmp_path, ids):
+    data = write_csv(tmp_path / "d.csv", [{"id": "a", "text": "x"}, {"id": "c", "text": "y"}])
+    before = data.read_bytes()
+    flags = ["--text", "text", "--id", "id", "--out", tmp_path / "v.npy", "--ids", tmp_path / ids]
+    code, _, err = run("embed", data, "--backbone", folder, *flags)
+    assert (code, "written over" in err) == (2, True)
+    assert data.read_bytes() == before
+    assert not (tmp_path / "v.npy").exists()
+
+
+def test_predictions_are_not_written_over_their_rows(run, tmp_path):
+    data = write_csv(tmp_path / "d.csv", [{"text": "x"}])
+    code, _, err = run("predict", tmp_path / "any", data, "--out", data)
+    assert (code, "written over" in err) == (2, True)
+
+
 def test_ids_that_a_file_of_lines_cannot_hold(run, folder, tmp_path):
     data = write_csv(tmp_path / "d.csv", [{"id": "a\nb", "text": "x"}, {"id": "c", "text": "y"}])
     flags = ["--text", "text", "--id", "id", "--out", tmp_path / "v.npy", "--ids", tmp_path / "ids.txt"]

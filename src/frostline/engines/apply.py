@@ -73,7 +73,7 @@ def predict_table(
     UserError
         Missing columns, or something that this kind of predictor does not give.
     """
-    check_output(out, PREDICTION_ENDINGS)
+    check_output(out, PREDICTION_ENDINGS, [data])
     estimator = load(folder, store=store, device=device, progress=progress, trust_remote_code=trust_remote_code)
     if proba and not hasattr(estimator, "predict_proba"):
         raise UserError(f"--proba: {folder} predicts numbers or has a head without probabilities.", hint="leave it out")

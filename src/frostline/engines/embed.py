@@ -68,8 +68,8 @@ def embed_table(
         Width of the vectors.
     """
     inputs = inputs or InputOptions()
-    check_output(out, (".npy",) if per_layer else VECTOR_ENDINGS)
-    _check_ids_out(ids_out, Path(out), inputs)
+    check_output(out, (".npy",) if per_layer else VECTOR_ENDINGS, [data])
+    _check_ids_out(ids_out, Path(out), data, inputs)
     if distinct_ids and inputs.id:
         _refuse_repeated(data, inputs.id)
     embedder = build_embedder(embedding or EmbedOptions(), inputs)
@@ -95,7 +95,7 @@ def embed_table(
     return stream.stats(), dim
 
 
-def _check_ids_out(path: str | Path | None, out: Path, inputs: InputOptions) -> None:
+def _check_ids_out(path: str | Path | None, out: Path, data: str | Path, inputs: InputOptions) -> None:
     """Refuse a file of ids that says nothing, before anything is embedded."""
     if path is None:
         return
@@ -105,7 +105,7 @@ def _check_ids_out(path: str | Path | None, out: Path, inputs: InputOptions) -> 
             f"{'no --id' if inputs.id is None else f'--id {inputs.id}'}.",
             hint="name the column with --id; Parquet holds the ids itself",
         )
-    check_output(path, (Path(path).suffix.lower(),))
+    check_output(path, (Path(path).suffix.lower(),), [data, out])
 
 
 def _check_room(data: str | Path, out: Path, embedder: TextEmbedder, per_layer: bool) -> None:

@@ -244,7 +244,7 @@ def explain_table(
     """
     selection = selection.checked()
     if out is not None:
-        check_output(out, OUTPUT_ENDINGS)
+        check_output(out, OUTPUT_ENDINGS, [selection.vectors])
     elm = ELM.load(folder, device=device, store=store, progress=False)
     decoding = decoding or Decoding()
     how = {"n_candidates": n_candidates, "decoding": decoding.checked()}

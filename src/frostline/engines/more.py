@@ -69,7 +69,7 @@ def suggest_table(
         Missing columns, nothing kept of the training rows, or no row left to label.
     """
     if out is not None:
-        check_output(out, PREDICTION_ENDINGS)
+        check_output(out, PREDICTION_ENDINGS, [data])
     estimator = load(folder, store=store, device=device, progress=progress, trust_remote_code=trust_remote_code)
     table = read_table(data)
     names = list(range(1, table.num_rows + 1)) if id is None else column_values(table, id)

@@ -61,9 +61,9 @@ def behavioral_table(
     UserError
         Unknown columns, missing cells, or whatever :func:`frostline.behavioral_space` refuses.
     """
-    for path in (out, out_users):
-        if path is not None:
-            check_output(path, VECTOR_ENDINGS[1:])
+    check_output(out, VECTOR_ENDINGS[1:], [data, out_users])
+    if out_users is not None:
+        check_output(out_users, VECTOR_ENDINGS[1:], [data])
     began = time.monotonic()
     table = pick_columns(read_table(data), [name for name in (user, item, rating) if name is not None])
     users, items = _whole_column(table, user), _whole_column(table, item)
@@ -125,7 +125,7 @@ def graph_table(
     UserError
         Unknown columns, missing cells, or whatever :func:`frostline.graph_space` refuses.
     """
-    check_output(out, VECTOR_ENDINGS[1:])
+    check_output(out, VECTOR_ENDINGS[1:], [data])
     began = time.monotonic()
     table = read_table(data)
     ends = _whole_column(table, source), _whole_column(table, target)

@@ -108,7 +108,7 @@ class ParquetRows:
             self._writer.close()
 
 
-def check_output(path: str | Path, allowed: Sequence[str]) -> str:
+def check_output(path: str | Path, allowed: Sequence[str], others: Sequence[str | Path | None] = ()) -> str:
     """Check where a file is to be written, before the work that fills it.
 
     Parameters
@@ -116,6 +116,8 @@ def check_output(path: str | Path, allowed: Sequence[str]) -> str:
     path : str or Path
     allowed : sequence of str
         Endings, such as ``.csv``.
+    others : sequence of str, Path or None, default=()
+        What the job reads, and what else it writes; None = nothing.
 
     Returns
     -------
@@ -125,7 +127,7 @@ def check_output(path: str | Path, allowed: Sequence[str]) -> str:
     Raises
     ------
     UserError
-        The ending is another, the folder is missing or cannot be written, or `path` is a folder itself.
+        The ending is another, the folder is missing or cannot be written, `path` is a folder itself, or one of `others`.
     """
     path = Path(path)
     if path.suffix.lower() not in allowed:
@@ -134,6 +136,8 @@ def check_output(path: str | Path, allowed: Sequence[str]) -> str:
         raise UserError(f"{path} cannot be written: there is no folder {path.parent}.", hint="Make it first.")
     if path.is_dir():
         raise UserError(f"{path} cannot be written: it is a folder.", hint="Name a file.")
+    if any(other is not None and Path(other).resolve() == path.resolve() for other in others):
+        raise UserError(f"{path} would be written over: the same job reads or writes it.", hint="Name another file.")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise UserError(f"{path} cannot be written: no permission for the folder {path.parent}.")
     return path.suffix.lower()
