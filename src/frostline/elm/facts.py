@@ -72,7 +72,7 @@ _THING = _set("a an the in at from to near into around through outside across se
 
 _PERSON = _set("""
     starring stars starred featuring with as and named called plays played by actor actress actors actresses director
-    writer screenwriter producer comedian novelist author singer filmmaker star stars
+    writer screenwriter producer comedian novelist author singer filmmaker star
 """)
 _MAKER = _set("released distributed")
 """Before "by": a studio."""

@@ -70,10 +70,12 @@ def embed_table(
     inputs = inputs or InputOptions()
     check_output(out, (".npy",) if per_layer else VECTOR_ENDINGS, [data])
     _check_ids_out(ids_out, Path(out), data, inputs)
-    if distinct_ids and inputs.id:
-        _refuse_repeated(data, inputs.id)
+    n_rows = _n_rows(data, inputs.id if distinct_ids else None)
     embedder = build_embedder(embedding or EmbedOptions(), inputs)
-    _check_room(data, Path(out), embedder, per_layer)
+    extractor = embedder.extractor()
+    widths = [width for part in extractor.parts for width in part.widths]
+    width = sum(widths) if per_layer or embedder.fusion == "concat" else max(widths)
+    check_room(Path(out), 4 * width * n_rows)
     ids: list[list[Any]] = []
 
     def windows() -> Iterator[Rendered]:
@@ -83,7 +85,7 @@ def embed_table(
             ids.append(_ids(table, inputs.id, rows.start) if inputs.id else list(rows))
             yield embedder.render(_input_table(table, inputs))
 
-    stream = RowStream(embedder.extractor(), windows())
+    stream = RowStream(extractor, windows())
     dim = 0
     space = None if per_layer else {"kind": "semantic", "embedder": _recipe(embedder)}
     with _id_writer(ids_out) as write_ids, vector_writer(out, space) as write:
@@ -106,12 +108,6 @@ def _check_ids_out(path: str | Path | None, out: Path, data: str | Path, inputs:
             hint="name the column with --id; Parquet holds the ids itself",
         )
     check_output(path, (Path(path).suffix.lower(),), [data, out])
-
-
-def _check_room(data: str | Path, out: Path, embedder: TextEmbedder, per_layer: bool) -> None:
-    widths = [width for part in embedder.extractor().parts for width in part.widths]
-    width = sum(widths) if per_layer or embedder.fusion == "concat" else max(widths)
-    check_room(out, 4 * width * sum(table.num_rows for table in iter_tables(data, WINDOW_ROWS)))
 
 
 @contextmanager
@@ -147,8 +143,8 @@ def _ids(table: pa.Table, name: str, n_before: int) -> list[Any]:
     return found
 
 
-def _refuse_repeated(data: str | Path, name: str) -> None:
-    """Read the column of ids alone.
+def _n_rows(data: str | Path, distinct: str | None) -> int:
+    """Count the rows, and look whether a column of ids says each once, where one is named.
 
     Raises
     ------
@@ -156,14 +152,18 @@ def _refuse_repeated(data: str | Path, name: str) -> None:
         A row without an id, or ids that stand in several rows.
     """
     counts: Counter[str] = Counter()
+    n_rows = 0
     for table in iter_tables(data, WINDOW_ROWS):
-        counts.update(str(value) for value in _ids(table, name, counts.total()))
+        if distinct is not None:
+            counts.update(str(value) for value in _ids(table, distinct, n_rows))
+        n_rows += table.num_rows
     if twice := [value for value, n in counts.items() if n > 1]:
         raise UserError(
-            f"{len(twice)} ids of {name!r} stand in more than one row, such as {twice[0]!r} in {counts[twice[0]]} rows; a space "
-            "has one vector an id.",
+            f"{len(twice)} ids of {distinct!r} stand in more than one row, such as {twice[0]!r} in {counts[twice[0]]} rows; "
+            "a space has one vector an id.",
             hint="keep one row an id, name another column with --id, or join an id's texts into one row",
         )
+    return n_rows
 
 
 def _recipe(embedder: TextEmbedder) -> dict[str, Any]:

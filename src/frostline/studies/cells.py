@@ -10,17 +10,17 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from frostline._progress import progress_bar
 from frostline.contracts import canonical_json
 from frostline.errors import UserError
-from frostline.reports.study import StudyReport
+from frostline.reports.study import StudyReport, StudySection
 from frostline.tables import replacing
 
-__all__ = ["Cell", "Outcome", "run_cells", "write_report"]
+__all__ = ["Cell", "Outcome", "failures", "run_cells", "write_report"]
 
 
 @dataclass(frozen=True)
@@ -127,9 +127,30 @@ def _run(cell: Cell, folder: Path) -> Outcome:
     return Outcome(cell.key, result, fresh=True)
 
 
-def write_report(report: StudyReport, folder: Path) -> None:
-    """Write ``study.html`` and ``study.json`` beside the cells, each whole or not at all."""
+def failures(outcomes: Sequence[Outcome], name: Callable[[Outcome], str]) -> StudySection | None:
+    """A section of the cells without a result, each with its cause; None where all have one."""
+    lines = dict.fromkeys(f"{name(outcome)}: {outcome.error}" for outcome in outcomes if outcome.error)
+    return StudySection("Without a result", "\n".join(lines)) if lines else None
+
+
+def write_report(report: StudyReport, folder: Path, began: float) -> StudyReport:
+    """Write ``study.html`` and ``study.json`` beside the cells, each whole or not at all.
+
+    Parameters
+    ----------
+    report : StudyReport
+    folder : path
+    began : float
+        When the study did, by ``time.perf_counter``.
+
+    Returns
+    -------
+    StudyReport
+        With its seconds, as it was written.
+    """
+    report = replace(report, seconds=time.perf_counter() - began)
     texts = {"study.html": report.to_html(), "study.json": json.dumps(report.to_json(), ensure_ascii=False)}
     for name, text in texts.items():
         with replacing(folder / name) as file:
             file.write(text.encode())
+    return report

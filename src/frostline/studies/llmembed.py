@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -124,9 +124,7 @@ def study_llmembed(out: str | Path, options: LlmembedOptions | None = None) -> S
     plan = _Plan(options, sets, stamps, Readings(options.store, options.progress), lm)
     outcomes = run_cells(plan.cells(), folder / "cells", progress=options.progress)
     layout = Layout(sets, backbones, plan.single(), plan.ablations(), plan.heads(), plan.few_arms(), options.few)
-    report = replace(make_report(layout, outcomes), seconds=time.perf_counter() - began)
-    write_report(report, folder)
-    return report
+    return write_report(make_report(layout, outcomes), folder, began)
 
 
 def _with_controls(backbones: Sequence[str]) -> list[str]:

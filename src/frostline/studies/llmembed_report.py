@@ -11,7 +11,7 @@ import numpy as np
 from frostline.backbones.written import is_untrained
 from frostline.reports.study import Estimate, StudyPlot, StudyReport, StudySection, StudyTable
 from frostline.studies.arms import Arm
-from frostline.studies.cells import Outcome
+from frostline.studies.cells import Outcome, failures
 from frostline.studies.prompting import PromptArm
 from frostline.studies.published import CARP, DIFFERENCES, STATEMENTS
 from frostline.studies.sets import StudySet
@@ -86,10 +86,7 @@ def make_report(layout: Layout, outcomes: Sequence[Outcome]) -> StudyReport:
         _prompts(layout, outcomes, results),
         _paper(layout, results),
     ]
-    failed = [outcome for outcome in outcomes if outcome.error]
-    if failed:
-        lines = dict.fromkeys(f"{_place(one)[0]}: {_place(one)[2]}: {one.error}" for one in failed)
-        parts.append(StudySection("Without a result", "\n".join(lines)))
+    parts.append(failures(outcomes, lambda one: f"{_place(one)[0]}: {_place(one)[2]}"))
     return StudyReport(
         name="llmembed",
         title="LLMEmbed: text classification from the depths of a frozen model",
@@ -99,7 +96,7 @@ def make_report(layout: Layout, outcomes: Sequence[Outcome]) -> StudyReport:
         cells=[{"key": dict(o.key), **_brief(o)} for o in outcomes],
         n_cells=len(outcomes),
         n_run=sum(outcome.fresh for outcome in outcomes),
-        n_failed=len(failed),
+        n_failed=sum(bool(outcome.error) for outcome in outcomes),
         facts={"sets": [data.name for data in layout.sets], "backbones": list(layout.backbones)},
     )
 

@@ -7,7 +7,7 @@ from textwrap import shorten
 from typing import Any
 
 from frostline.reports.study import Estimate, StudyPlot, StudyReport, StudySection, StudyTable
-from frostline.studies.cells import Outcome
+from frostline.studies.cells import Outcome, failures
 from frostline.studies.elm.arms import Arm
 from frostline.studies.elm.claims import claims_section
 from frostline.studies.elm.plan import Plan
@@ -68,10 +68,7 @@ def make_report(plan: Plan, outcomes: Sequence[Outcome]) -> StudyReport:
         *(_varied(name, groups[name], results) for name in groups),
     ]
     parts += [_samples(plan.base, results), StudySection("What differs from the paper", "\n".join(DIFFERENCES))]
-    failed = [outcome for outcome in outcomes if outcome.error]
-    if failed:
-        lines = dict.fromkeys(f"{_name(outcome)}: {outcome.error}" for outcome in failed)
-        parts.append(StudySection("Without a result", "\n".join(lines)))
+    parts.append(failures(outcomes, _name))
     options, data = plan.options, plan.data
     sizes = {name: len(part.ids) for name, part in data.parts.items()}
     without = f" {data.n_without} rows without a text or a vector are left out." if data.n_without else ""
@@ -85,7 +82,7 @@ def make_report(plan: Plan, outcomes: Sequence[Outcome]) -> StudyReport:
         cells=[_brief(outcome) for outcome in outcomes],
         n_cells=len(outcomes),
         n_run=sum(outcome.fresh for outcome in outcomes),
-        n_failed=len(failed),
+        n_failed=sum(bool(outcome.error) for outcome in outcomes),
         facts={
             "data": data.name,
             "rows": sizes,

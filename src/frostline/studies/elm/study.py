@@ -8,7 +8,6 @@ Tennenholtz et al., 2023, Demystifying Embedding Spaces using Large Language Mod
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from frostline._optional import require
@@ -52,6 +51,4 @@ def study_elm(out: str | Path, options: ElmStudyOptions | None = None) -> StudyR
     stamps = {name: llm_identity(name) for name in options.llms}
     plan = Plan(options, read_data(options), stamps)
     outcomes = run_cells(plan.cells(), folder / "cells", progress=options.progress)
-    report = replace(make_report(plan, outcomes), seconds=time.perf_counter() - began)
-    write_report(report, folder)
-    return report
+    return write_report(make_report(plan, outcomes), folder, began)

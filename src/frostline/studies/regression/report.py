@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from frostline.reports.study import StudyReport, StudySection
-from frostline.studies.cells import Outcome
+from frostline.studies.cells import Outcome, failures
 from frostline.studies.regression.ablations import ablations_section, sizes_section
 from frostline.studies.regression.claims import claims_section
 from frostline.studies.regression.figures import geometry_section, smoothness_section
@@ -38,9 +38,7 @@ def make_report(plan: Plan, outcomes: Sequence[Outcome]) -> StudyReport:
         claims_section(view), data_section(view), scores_section(view), tables_section(view), table_1(view), table_2(view),
         smoothness_section(view), ablations_section(view), sizes_section(view), geometry_section(outcomes), _differs(plan),
     ]  # fmt: skip
-    failed = [outcome for outcome in outcomes if outcome.error]
-    if failed:
-        parts.append(StudySection("Without a result", "\n".join(dict.fromkeys(map(_failure, failed)))))
+    parts.append(failures(outcomes, _name))
     options = plan.options
     return StudyReport(
         name="regression",
@@ -51,7 +49,7 @@ def make_report(plan: Plan, outcomes: Sequence[Outcome]) -> StudyReport:
         cells=[{"key": dict(outcome.key), **_brief(outcome)} for outcome in outcomes],
         n_cells=len(outcomes),
         n_run=sum(outcome.fresh for outcome in outcomes),
-        n_failed=len(failed),
+        n_failed=sum(bool(outcome.error) for outcome in outcomes),
         facts={
             "functions": list(plan.functions),
             "tables_studied": [table.name for table in plan.tables],
@@ -68,10 +66,10 @@ def _brief(outcome: Outcome) -> dict[str, Any]:
     return {"result": {name: value for name, value in outcome.result.items() if name not in _LONG}}
 
 
-def _failure(outcome: Outcome) -> str:
+def _name(outcome: Outcome) -> str:
     encoding, problem = outcome.key["encoding"], outcome.key.get("problem", {})
     how = ", ".join(str(value) for value in encoding.values())
-    return f"{problem.get('family', outcome.key['kind'])}, DOF {problem.get('dof', outcome.key.get('dof'))}: {how}: {outcome.error}"
+    return f"{problem.get('family', outcome.key['kind'])}, DOF {problem.get('dof', outcome.key.get('dof'))}: {how}"
 
 
 def _differs(plan: Plan) -> StudySection:

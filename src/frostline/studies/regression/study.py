@@ -8,7 +8,6 @@ Tang, Yang and Song, 2024, Understanding LLM Embeddings for Regression, arXiv 24
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from frostline.errors import UserError
@@ -53,9 +52,7 @@ def study_regression(out: str | Path, options: RegressionOptions | None = None) 
     stamps = {name: stamp_of(name) for name in options.backbones}
     plan = Plan(options, functions, tables, _grown(options, folder), stamps)
     outcomes = run_cells(plan.cells(), folder / "cells", progress=options.progress)
-    report = replace(make_report(plan, outcomes), seconds=time.perf_counter() - began)
-    write_report(report, folder)
-    return report
+    return write_report(make_report(plan, outcomes), folder, began)
 
 
 def _grown(options: RegressionOptions, folder: Path) -> list[Encoding]:
