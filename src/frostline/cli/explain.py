@@ -17,6 +17,9 @@ def adapt(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="CSV, JSONL or Parquet.")],
     id: Annotated[str, typer.Option("--id", metavar="C", help="Column of ids.")],
     out: Annotated[str, typer.Option("--out", metavar="DIR", help="Folder to write.")],
+    ids: Annotated[
+        str | None, typer.Option("--ids", metavar="F", help="Ids of a .npy, one a line. [default: the rows of TABLE]")
+    ] = None,
     text: Annotated[str | None, typer.Option("--text", metavar="C", help="Target text. [default: by its name]")] = None,
     tasks: Annotated[
         str, typer.Option("--tasks", metavar="T", help="films, books, generic, or a YAML file.")
@@ -83,6 +86,7 @@ def adapt(
         keep_names,
         teacher,
         seed,
+        ids,
     )
     if dry_run or (teacher and not quiet):
         forecast = frostline.forecast_adapt(job, out)
@@ -114,6 +118,9 @@ def explain(
         list[str] | None, typer.Option("--id", metavar="X", help="A row it knows, or of F; repeat, or a,b.")
     ] = None,
     vectors: Annotated[str | None, typer.Option("--vectors", metavar="F", help="File of vectors.")] = None,
+    ids: Annotated[
+        str | None, typer.Option("--ids", metavar="G", help="Ids of a .npy, one a line. [default: numbers from 0]")
+    ] = None,
     blend: Annotated[
         tuple[str, str] | None, typer.Option("--blend", metavar="A B", help="The point between two rows.")
     ] = None,
@@ -138,7 +145,7 @@ def explain(
     """Say in words what vectors mean, with scores and controls beside."""
     found = frostline.explain_table(
         folder,
-        frostline.Selection(o.split(id), vectors, blend, weight, start, along, steps),
+        frostline.Selection(o.split(id), vectors, blend, weight, start, along, steps, ids),
         task=task,
         ask=ask,
         n_candidates=n_candidates,
