@@ -245,6 +245,13 @@ def test_embed_to_an_array_keeps_ids_beside_it(run, reviews, folder, tmp_path):
     assert found.ids == [str(i) for i in range(80)]
 
 
+def test_ids_beside_an_array_are_those_that_adapt_compares(run, folder, tmp_path):
+    data = write_csv(tmp_path / "d.csv", [{"id": 7.0, "text": "x"}, {"id": 1.5, "text": "y"}])
+    flags = ["--text", "text", "--id", "id", "--out", tmp_path / "v.npy", "--ids", tmp_path / "ids.txt"]
+    assert run("embed", data, "--backbone", folder, *flags)[0] == 0
+    assert (tmp_path / "ids.txt").read_text() == "7\n1.5\n"
+
+
 @pytest.mark.parametrize("ids", ["v.npy", "d.csv"])
 def test_no_file_of_a_job_is_written_over_by_it(run, folder, tmp_path, ids):
     data = write_csv(tmp_path / "d.csv", [{"id": "a", "text": "x"}, {"id": "c", "text": "y"}])

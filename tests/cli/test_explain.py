@@ -134,6 +134,75 @@ def test_some_rows_of_a_file(capsys, adapted, place, tmp_path):
     assert "has no vector of 'r1'; it has 3, such as 'n1'" in captured.err
 
 
+@pytest.fixture(scope="module")
+def array(place):
+    """The vectors of the first three rows, ids beside them."""
+    table = pq.read_table(place / "v.parquet")
+    np.save(place / "three.npy", np.stack(table.column("vector").to_numpy()[:3]))
+    (place / "three.txt").write_text("r0\nr1\nr2\n")
+    return place / "three.npy", place / "three.txt"
+
+
+def test_ids_of_an_array(capsys, adapted, array):
+    vectors, ids = array
+    _, named = explained(capsys, adapted, "--vectors", vectors, "--ids", ids)
+    assert [one["id"] for one in named["explanations"]] == ["r0", "r1", "r2"]
+    _, some = explained(capsys, adapted, "--vectors", vectors, "--ids", ids, "--id", "r2")
+    assert [one["id"] for one in some["explanations"]] == ["r2"]
+    _, numbered = explained(capsys, adapted, "--vectors", vectors)
+    assert [one["id"] for one in numbered["explanations"]] == ["0", "1", "2"]
+    assert [one["text"] for one in numbered["explanations"]] == [one["text"] for one in named["explanations"]]
+
+
+@pytest.mark.parametrize(
+    ("vectors", "content", "said"),
+    [
+        ("three.npy", "r0\nr1\n", "there are 2 ids for 3 vectors"),
+        ("three.npy", "r0\nr1\nr0\n", "more than once, such as 'r0'"),
+        ("three.npy", None, "cannot be read: No such file"),
+        ("v.parquet", "r0\n", "holds its own ids"),
+        (None, "r0\n", "--ids names the ids of --vectors, which is not given"),
+    ],
+)
+def test_ids_that_do_not_fit(capsys, place, adapted, array, tmp_path, vectors, content, said):
+    if content is not None:
+        (tmp_path / "ids.txt").write_text(content)
+    ids = ("--ids", tmp_path / "ids.txt")
+    given = ("--id", "r1") if vectors is None else ("--vectors", place / vectors)
+    code, captured = run(capsys, "explain", adapted, *given, *ids)
+    assert (code, said in captured.err) == (2, True), captured.err
+    if vectors is not None:
+        code, captured = run(capsys, "adapt", place / vectors, place / "t.jsonl", *ids, *ADAPT, "--out", tmp_path / "e")
+        assert (code, said in captured.err) == (2, True), captured.err
+        assert not (tmp_path / "e").exists()
+
+
+def test_ids_are_not_written_over(capsys, adapted, array, tmp_path):
+    (tmp_path / "ids.jsonl").write_text("r0\nr1\nr2\n")
+    ids = tmp_path / "ids.jsonl"
+    code, captured = run(capsys, "explain", adapted, "--vectors", array[0], "--ids", ids, "--out", ids)
+    assert (code, "would be written over" in captured.err) == (2, True)
+
+
+def test_adapt_to_an_array_with_ids_or_in_the_order_of_the_table(capsys, place, tmp_path):
+    table = pq.read_table(place / "v.parquet")
+    rows = np.random.default_rng(1).permutation(80)
+    vectors, ids = np.stack(table.column("vector").to_numpy()), np.array(table.column("id").to_pylist())
+    np.save(tmp_path / "ordered.npy", vectors)
+    np.save(tmp_path / "shuffled.npy", vectors[rows])
+    (tmp_path / "ids.txt").write_text("".join(f"{id}\n" for id in ids[rows]))
+    common = (place / "t.jsonl", *ADAPT, "--llm", place / "m", "--no-store", "--quiet")
+    for name, more in (("ordered", ()), ("shuffled", ("--ids", tmp_path / "ids.txt"))):
+        out = ("--out", tmp_path / name)
+        assert run(capsys, "adapt", tmp_path / f"{name}.npy", *common, *more, *out)[0] == 0
+    known = [ELM.load(tmp_path / name, device="cpu")._spaces["vectors"] for name in ("ordered", "shuffled")]
+    for id in ("r0", "r41"):
+        np.testing.assert_allclose(known[0].vector(id), known[1].vector(id), atol=0.01)  # kept in half precision
+    np.save(tmp_path / "ordered.npy", vectors[:79])
+    code, captured = run(capsys, "adapt", tmp_path / "ordered.npy", *common, "--out", tmp_path / "e")
+    assert (code, "holds 79 vectors and no ids" in captured.err, "hint: say which" in captured.err) == (2, True, True)
+
+
 def test_a_part_about_other_rows_is_refused(capsys, adapted, tmp_path, monkeypatch):
     def die(self, *args, **how):
         raise KeyboardInterrupt

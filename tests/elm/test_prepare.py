@@ -8,6 +8,8 @@ import pytest
 
 from frostline.elm.prepare import as_spaces, prepare_data
 from frostline.elm.tasks import load_pack
+from frostline.errors import UserError
+from frostline.tables import write_vectors
 
 N = 40
 TABLE = pa.table(
@@ -32,7 +34,7 @@ def test_names_that_a_teacher_brings_are_taken_out(tmp_path, keep_names):
 
     vectors = np.random.default_rng(0).normal(size=(N, 4)).astype(np.float32)
     data = prepare_data(
-        as_spaces((range(N), vectors)), TABLE, load_pack(tmp_path / "t.yaml"), id="id", text=None, held_out=["1", "2"],
+        as_spaces((range(N), vectors), TABLE, "id"), TABLE, load_pack(tmp_path / "t.yaml"), id="id", text=None, held_out=["1", "2"],
         keep_names=keep_names, seed=0, teacher=teacher,
     )  # fmt: skip
     train, held_out = data.examples["vectors"]
@@ -44,3 +46,17 @@ def test_names_that_a_teacher_brings_are_taken_out(tmp_path, keep_names):
         assert said["3"] == "In the film a man meets someone and runs."
         assert (len(said), train.empty) == (37, {"taught": 1})  # nothing was left of the seventh
     assert len(held_out.items) == 2
+
+
+def test_an_array_without_ids_follows_the_rows_of_the_table(tmp_path):
+    vectors = np.random.default_rng(0).normal(size=(N, 4)).astype(np.float32)
+    write_vectors(tmp_path / "v.npy", None, vectors)
+    table = TABLE.set_column(
+        0, "id", pa.array(range(N, 0, -1))
+    )  # numbers of rows would all name a row, and a wrong one
+    found = as_spaces({"films": tmp_path / "v.npy"}, table, "id")["films"]
+    assert found.ids == [str(i) for i in range(N, 0, -1)]
+    np.testing.assert_array_equal(found.vectors, vectors)
+    with pytest.raises(UserError, match="holds 40 vectors and no ids, .* follow the 39 rows") as refused:
+        as_spaces(tmp_path / "v.npy", table.slice(1), "id")
+    assert "--ids F" in refused.value.hint

@@ -63,6 +63,42 @@ def test_files_that_cannot_be_used(tmp_path, table, said):
         read_vectors(tmp_path / "v.parquet")
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a\nb\nc\n", "there are 3 ids for 4 vectors"),
+        (b"a\nb\nc\nd\ne\n", "there are 5 ids for 4 vectors"),
+        (b"a\nb\nc\na\n", "1 ids stand there more than once, such as 'a'"),
+        (b"a\n\nc\nd\n", "ids.txt, line 2: a blank line is no id"),
+        (b"a\nb\nc\nd\n\n", "line 5: a blank line"),
+        (b"", "ids.txt is empty"),
+        (b"a\nb\nc\n\xff\n", "not UTF-8 at byte 6 .line 4."),
+        (b"\x93NUMPY\0", "not text: it holds a NUL byte"),
+    ],
+)
+def test_files_of_ids_that_cannot_be_used(tmp_path, content, said):
+    write_vectors(tmp_path / "v.npy", None, X)
+    (tmp_path / "ids.txt").write_bytes(content)
+    with pytest.raises(UserError, match=said):
+        read_vectors(tmp_path / "v.npy", ids=tmp_path / "ids.txt")
+
+
+def test_no_file_of_ids_and_ids_for_a_file_that_has_its_own(tmp_path):
+    write_vectors(tmp_path / "v.npy", None, X)
+    write_vectors(tmp_path / "v.parquet", [1, 2, 3, 4], X)
+    for ids, said in ((tmp_path / "ids.txt", "No such file"), (tmp_path, "Is a directory")):
+        with pytest.raises(UserError, match=f"cannot be read: {said}"):
+            read_vectors(tmp_path / "v.npy", ids=ids)
+    with pytest.raises(UserError, match="holds its own ids"):
+        read_vectors(tmp_path / "v.parquet", ids=tmp_path / "ids.txt")
+
+
+def test_ids_of_other_systems(tmp_path):
+    write_vectors(tmp_path / "v.npy", None, X)
+    (tmp_path / "ids.txt").write_bytes(b"\xef\xbb\xbfa\r\nb c\r\n\xc3\xa9\r\n7")
+    assert read_vectors(tmp_path / "v.npy", ids=tmp_path / "ids.txt").ids == ["a", "b c", "é", "7"]
+
+
 def test_other_files(tmp_path):
     (tmp_path / "v.parquet").write_text("no")
     (tmp_path / "v.npy").write_text("no")

@@ -17,6 +17,9 @@ def adapt(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="CSV, JSONL or Parquet.")],
     id: Annotated[str, typer.Option("--id", metavar="C", help="Column of ids.")],
     out: Annotated[str, typer.Option("--out", metavar="DIR", help="Folder to write.")],
+    ids: Annotated[
+        str | None, typer.Option("--ids", metavar="F", help="Ids of a .npy, one a line. [default: the rows of TABLE]")
+    ] = None,
     text: Annotated[str | None, typer.Option("--text", metavar="C", help="Target text. [default: by its name]")] = None,
     tasks: Annotated[
         str, typer.Option("--tasks", metavar="T", help="films, books, generic, or a YAML file.")
@@ -31,12 +34,15 @@ def adapt(
     batch_tokens: Annotated[int, typer.Option("--batch-tokens", metavar="N")] = 4096,
     accumulate: Annotated[int, typer.Option("--accumulate", metavar="N", help="Batches a step.")] = 1,
     lr: Annotated[
-        float | None, typer.Option("--lr", metavar="R", help="Of the adapter. [default: 1e-3; 2e-4 after a warm start]")
+        float | None, typer.Option("--lr", metavar="R", help="Of the adapter. [default: 1e-3; 5e-5 after a warm start]")
     ] = None,
     max_target_tokens: Annotated[
         int, typer.Option("--max-target-tokens", metavar="N", help="Longer targets are cut.")
     ] = 128,
-    select: Annotated[str, typer.Option("--select", metavar="S", help="Best state by loss or consistency.")] = "loss",
+    select: Annotated[
+        str,
+        typer.Option("--select", metavar="S", help="Best state: loss, consistency, auto (warm: consistency)."),
+    ] = "auto",
     precision: Annotated[str, typer.Option("--precision", metavar="P", help="float32, bfloat16.")] = "float32",
     checkpointing: Annotated[bool, typer.Option("--gradient-checkpointing", help="Less memory, more time.")] = False,
     held_out: Annotated[float, typer.Option("--held-out", metavar="P", help="Share of ids never learnt from.")] = 0.1,
@@ -80,6 +86,7 @@ def adapt(
         keep_names,
         teacher,
         seed,
+        ids,
     )
     if dry_run or (teacher and not quiet):
         forecast = frostline.forecast_adapt(job, out)
@@ -111,6 +118,9 @@ def explain(
         list[str] | None, typer.Option("--id", metavar="X", help="A row it knows, or of F; repeat, or a,b.")
     ] = None,
     vectors: Annotated[str | None, typer.Option("--vectors", metavar="F", help="File of vectors.")] = None,
+    ids: Annotated[
+        str | None, typer.Option("--ids", metavar="G", help="Ids of a .npy, one a line. [default: numbers from 0]")
+    ] = None,
     blend: Annotated[
         tuple[str, str] | None, typer.Option("--blend", metavar="A B", help="The point between two rows.")
     ] = None,
@@ -135,7 +145,7 @@ def explain(
     """Say in words what vectors mean, with scores and controls beside."""
     found = frostline.explain_table(
         folder,
-        frostline.Selection(o.split(id), vectors, blend, weight, start, along, steps),
+        frostline.Selection(o.split(id), vectors, blend, weight, start, along, steps, ids),
         task=task,
         ask=ask,
         n_candidates=n_candidates,

@@ -112,7 +112,7 @@ class ELM:
         Parameters
         ----------
         vectors : path, (ids, array), or mapping of space to these
-            Rows are matched with the table's by id.
+            Rows are matched with the table's by id; an array in ``.npy`` has none and follows its rows.
         table : path, frame or rows
         tasks : str, path or Pack, default="generic"
             ``"films"``, ``"books"``, ``"generic"``, or a YAML file.
@@ -151,8 +151,9 @@ class ELM:
         options = (options or AdaptOptions()).checked()
         self.config_ = self._config()
         self.pack_ = tasks if isinstance(tasks, Pack) else load_pack(tasks)
+        rows = as_table(table)
         data = prepare_data(
-            as_spaces(vectors), as_table(table), self.pack_, id=id, text=text, held_out=held_out, keep_names=keep_names,
+            as_spaces(vectors, rows, id), rows, self.pack_, id=id, text=text, held_out=held_out, keep_names=keep_names,
             seed=self.seed, teacher=teacher,
         )  # fmt: skip
         half = options.precision == "bfloat16" and not (options.trains_llm and options.tune == "full")

@@ -12,12 +12,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from frostline.elm.facts import Names
-from frostline.elm.records import Records, generalized, read_records
+from frostline.elm.records import Records, generalized, read_records, row_ids
 from frostline.elm.targets import Example, Examples, Teacher, build_examples, with_targets
 from frostline.elm.tasks import Pack
 from frostline.errors import UserError
 from frostline.keys import key_split, linked_keys, plain_text, title_key
-from frostline.tables import VectorTable, check_vectors, pick_columns, read_table, read_vectors, to_rows
+from frostline.tables import VectorTable, check_vectors, id_text, pick_columns, read_table, read_vectors, to_rows
 
 __all__ = ["Prepared", "as_spaces", "as_table", "main_text", "prepare_data", "refuse_shared", "row_keys"]
 
@@ -54,29 +54,47 @@ class Prepared:
     texts: dict[str, str] = field(default_factory=dict)
 
 
-def as_spaces(vectors: Any) -> dict[str, VectorTable]:
+def as_spaces(vectors: Any, table: pa.Table, id: str) -> dict[str, VectorTable]:
     """Vectors in any form that a fit takes: by space, or of one space.
+
+    Parameters
+    ----------
+    vectors : path, (ids, array), VectorTable, or mapping of space to these
+        A ``.npy`` file holds no ids: its vectors are those of the table's rows, in their order.
+    table : pa.Table
+    id : str
+        Its column of ids.
 
     Raises
     ------
     UserError
-        Something else.
+        Something else, or an array of another length than the table.
     """
     if isinstance(vectors, Mapping):
-        return {str(name): _as_vectors(own) for name, own in vectors.items()}
-    return {"vectors": _as_vectors(vectors)}
+        return {str(name): _as_vectors(own, table, id) for name, own in vectors.items()}
+    return {"vectors": _as_vectors(vectors, table, id)}
 
 
-def _as_vectors(own: Any) -> VectorTable:
+def _as_vectors(own: Any, table: pa.Table, id: str) -> VectorTable:
     if isinstance(own, VectorTable):
         return own
     if isinstance(own, str | Path):
-        return read_vectors(own)
+        return _in_row_order(own, row_ids(table, id)) if Path(own).suffix.lower() == ".npy" else read_vectors(own)
     if isinstance(own, tuple) and len(own) == 2:
         return check_vectors(list(own[0]), np.asarray(own[1]))
     raise UserError(
         f"Vectors are a file, a pair (ids, array), or a mapping of spaces to these; got {type(own).__name__}."
     )
+
+
+def _in_row_order(path: str | Path, ids: list[str]) -> VectorTable:
+    found = read_vectors(path)
+    if len(found.ids) != len(ids):
+        raise UserError(
+            f"{path} holds {len(found.ids)} vectors and no ids, so they would follow the {len(ids)} rows of the table.",
+            hint="say which is which: --ids F, a file of one id a line; or write the vectors as .parquet",
+        )
+    return VectorTable(ids, found.vectors)
 
 
 def as_table(table: Any) -> pa.Table:
@@ -184,7 +202,7 @@ def _split(raw: Records, own: VectorTable, held_out: float | Sequence[Any], seed
         shares = {"train": 1.0 - held_out, "held out": float(held_out)}
         is_train = key_split(keys, shares, f"elm-{seed}") == "train"
     else:
-        wanted = {str(int(key) if isinstance(key, float) and key.is_integer() else key) for key in held_out}
+        wanted = {id_text(key) for key in held_out}
         if missing := sorted(wanted - set(own.ids)):
             raise UserError(f"{len(missing)} held-out ids have no vector and row, such as {missing[0]!r}.")
         is_train = np.array([key not in wanted for key in own.ids])

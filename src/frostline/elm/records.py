@@ -13,9 +13,9 @@ from frostline.elm.facts import Names
 from frostline.elm.tasks import Attribute, Pack
 from frostline.elm.templates import Row, decade
 from frostline.errors import UserError, nearest
-from frostline.tables import pick_columns
+from frostline.tables import id_text, pick_columns
 
-__all__ = ["Records", "find_columns", "generalized", "read_records"]
+__all__ = ["Records", "find_columns", "generalized", "read_records", "row_ids"]
 
 MAX_VALUES = 30
 """A text column of at most this many values, each in several rows, is an attribute where a pack names none."""
@@ -97,14 +97,7 @@ def read_records(table: pa.Table, id: str, pack: Pack, text: str | None = None) 
         Missing columns, ids that are missing, or an id that stands in two rows.
     """
     names = list(table.column_names)
-    values = pick_columns(table, [id]).column(0).to_pylist()
-    if None in values:
-        raise UserError(f"{values.count(None)} rows have no id in {id!r}.")
-    ids = [str(int(v) if isinstance(v, float) and v.is_integer() else v) for v in values]
-    if twice := [name for name, n in Counter(ids).items() if n > 1]:
-        raise UserError(
-            f"{len(twice)} ids stand in more than one row of the table, such as {twice[0]!r}.", hint="one row an id"
-        )
+    ids = row_ids(table, id)
     columns = find_columns(pack, names, text)
     pack = _with_attributes(pack, table, {id, *columns.values()})
     columns |= {a.column: a.column for a in pack.attributes.values() if a.column not in columns and a.column in names}
@@ -115,6 +108,25 @@ def read_records(table: pa.Table, id: str, pack: Pack, text: str | None = None) 
         rows[name] = Row(_texts(own, pack), _lists(own, pack))
     kept = {n: a for n, a in pack.attributes.items() if a.column in columns}
     return Records(rows, columns, replace(pack, attributes=kept))
+
+
+def row_ids(table: pa.Table, id: str) -> list[str]:
+    """The ids of the rows, as text.
+
+    Raises
+    ------
+    UserError
+        No such column, a row without an id, or an id that stands in two rows.
+    """
+    values = pick_columns(table, [id]).column(0).to_pylist()
+    if None in values:
+        raise UserError(f"{values.count(None)} rows have no id in {id!r}.")
+    ids = [id_text(value) for value in values]
+    if twice := [name for name, n in Counter(ids).items() if n > 1]:
+        raise UserError(
+            f"{len(twice)} ids stand in more than one row of the table, such as {twice[0]!r}.", hint="one row an id"
+        )
+    return ids
 
 
 def _texts(cells: Mapping[str, Any], pack: Pack) -> dict[str, str]:

@@ -22,6 +22,7 @@ from frostline.tables import (
     VECTOR_ENDINGS,
     check_output,
     check_room,
+    id_text,
     iter_tables,
     pick_columns,
     read_table,
@@ -119,7 +120,7 @@ def _id_writer(path: str | Path | None) -> Iterator[Callable[[list[Any]], None]]
     with replacing(Path(path)) as file:
 
         def write(ids: list[Any]) -> None:
-            lines = [str(value) for value in ids]
+            lines = [id_text(value) for value in ids]
             if broken := [line for line in lines if len(line.splitlines()) != 1]:
                 raise UserError(f"The id {broken[0]!r} is not one line, so a file of lines cannot hold it.")
             file.write("".join(f"{line}\n" for line in lines).encode())

@@ -51,6 +51,8 @@ class AdaptJob:
     teacher : str or None, default=None
         A language model that writes targets, here or behind an endpoint.
     seed : int, default=0
+    ids_file : str or None, default=None
+        Of vectors in ``.npy``: their ids, one a line; None = they follow the rows of the table.
     """
 
     vectors: str
@@ -67,6 +69,11 @@ class AdaptJob:
     keep_names: bool = False
     teacher: str | None = None
     seed: int = 0
+    ids_file: str | None = None
+
+    def read_vectors(self) -> Any:
+        """The vectors as a fit takes them."""
+        return self.vectors if self.ids_file is None else read_vectors(self.vectors, ids=self.ids_file)
 
 
 def adapt_table(
@@ -105,7 +112,7 @@ def adapt_table(
         raise UserError(f"{out} is a file; a folder is to be written there.", hint="give another --out")
     elm = ELM(job.llm, n_soft_tokens=job.n_soft_tokens, adapter=job.adapter, seed=job.seed, device=device)
     elm.fit(
-        job.vectors, job.table, job.tasks, id=job.id, text=job.text, held_out=job.held_out,
+        job.read_vectors(), job.table, job.tasks, id=job.id, text=job.text, held_out=job.held_out,
         encoder=None if job.encoder == "none" else job.encoder, keep_names=job.keep_names, cold=job.cold,
         teacher=_teacher(job, out, progress), options=options, checkpoint=out.with_name(f"{out.name}.training"),
         store=store, progress=progress,
@@ -136,8 +143,9 @@ def forecast_adapt(job: AdaptJob, out: str | Path) -> dict[str, Any]:
         asked.extend(instructions)
         return ["-"] * len(instructions)
 
+    table = as_table(job.table)
     data = prepare_data(
-        as_spaces(job.vectors), as_table(job.table), load_pack(job.tasks), id=job.id, text=job.text,
+        as_spaces(job.read_vectors(), table, job.id), table, load_pack(job.tasks), id=job.id, text=job.text,
         held_out=job.held_out, keep_names=job.keep_names, seed=job.seed, teacher=note if teacher else None,
     )  # fmt: skip
     sides = [side for pair in data.examples.values() for side in pair]
@@ -176,6 +184,8 @@ class Selection:
     start, along : str or None, default=None
         An id, and the concept along which it moves.
     steps : int, default=3
+    ids_file : str or None, default=None
+        Of `vectors` in ``.npy``: their ids, one a line; None = numbers from 0.
     """
 
     ids: Sequence[str] = ()
@@ -185,6 +195,7 @@ class Selection:
     start: str | None = None
     along: str | None = None
     steps: int = 3
+    ids_file: str | None = None
 
     def checked(self) -> Selection:
         """Return this selection where it names one way.
@@ -203,6 +214,8 @@ class Selection:
             )
         if (self.start is None) != (self.along is None):
             raise UserError("--from and --along belong together.", hint="--from 7 --along genre=comedy")
+        if self.ids_file is not None and self.vectors is None:
+            raise UserError("--ids names the ids of --vectors, which is not given.", hint="--vectors F.npy --ids F.txt")
         return self
 
 
@@ -244,7 +257,7 @@ def explain_table(
     """
     selection = selection.checked()
     if out is not None:
-        check_output(out, OUTPUT_ENDINGS, [selection.vectors])
+        check_output(out, OUTPUT_ENDINGS, [selection.vectors, selection.ids_file])
     elm = ELM.load(folder, device=device, store=store, progress=False)
     decoding = decoding or Decoding()
     how = {"n_candidates": n_candidates, "decoding": decoding.checked()}
@@ -273,7 +286,7 @@ def explain_table(
 def _rows(elm: ELM, selection: Selection) -> tuple[list[str], list[Any]]:
     """Names and vectors or ids of what is asked for."""
     if selection.vectors is not None:
-        table = read_vectors(selection.vectors)
+        table = read_vectors(selection.vectors, ids=selection.ids_file)
         place = {name: i for i, name in enumerate(table.ids)}
         names = list(selection.ids) or table.ids
         if missing := [name for name in names if name not in place]:

@@ -7,7 +7,7 @@ from frostline.tables.cells import parse_number_format
 from frostline.tables.columns import has_json_cells, pick_columns
 from frostline.tables.conform import conform
 from frostline.tables.frames import to_rows
-from frostline.tables.load_vectors import VectorTable, check_vectors, read_vectors
+from frostline.tables.load_vectors import VectorTable, check_vectors, id_text, read_vectors
 from frostline.tables.nested import Opened
 from frostline.tables.read import iter_tables, read_table
 from frostline.tables.render import count_cuts, render_rows
@@ -25,6 +25,7 @@ __all__ = [
     "conform",
     "count_cuts",
     "has_json_cells",
+    "id_text",
     "iter_tables",
     "parse_number_format",
     "pick_columns",

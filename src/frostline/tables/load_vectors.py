@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from frostline.contracts import FloatArray
 from frostline.errors import UserError
+from frostline.tables.source import open_checked
 from frostline.tables.vectors import SPACE_KEY
 
-__all__ = ["VectorTable", "check_vectors", "read_vectors"]
+__all__ = ["VectorTable", "check_vectors", "id_text", "read_vectors"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def read_vectors(path: str | Path, *, ids: Sequence[Any] | str | Path | None = N
         raise UserError(f"There is no file of vectors {path}.", hint="frostline embed and frostline space write one")
     if path.suffix.lower() == ".parquet":
         if ids is not None:
-            raise UserError(f"{path} holds its own ids; others cannot be given.")
+            raise UserError(f"{path} holds its own ids; others cannot be given.", hint="leave --ids out")
         return _from_parquet(path)
     if path.suffix.lower() != ".npy":
         raise UserError(f"{path}: vectors are read from .parquet and .npy.")
@@ -67,8 +68,22 @@ def read_vectors(path: str | Path, *, ids: Sequence[Any] | str | Path | None = N
     except (ValueError, OSError, EOFError) as error:
         raise UserError(f"{path} cannot be read as an array of numbers: {error}.") from error
     if isinstance(ids, str | Path):
-        ids = Path(ids).read_text(encoding="utf-8").splitlines()
+        ids = _lines(Path(ids).expanduser())
     return check_vectors(range(len(array)) if ids is None and array.ndim else ids or [], array, where=str(path))
+
+
+def _lines(path: Path) -> list[str]:
+    """The ids of a file, one a line."""
+    with open_checked(path) as file:
+        lines = file.read().decode().splitlines()
+    if blank := [number for number, line in enumerate(lines, start=1) if not line.strip()]:
+        raise UserError(f"{path}, line {blank[0]}: a blank line is no id.", hint="write one id a line")
+    return lines
+
+
+def id_text(value: Any) -> str:
+    """An id as text, by which ids are compared: 7, 7.0 and "7" are one, since file formats do not agree on which it is."""
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def _from_parquet(path: Path) -> VectorTable:
@@ -121,7 +136,7 @@ def check_vectors(
         raise UserError(f"{where}: vectors must be numbers of shape (n, D), got {array.dtype} of shape {array.shape}.")
     if len(ids) != len(array):
         raise UserError(f"{where}: there are {len(ids)} ids for {len(array)} vectors.")
-    names = [str(int(name) if isinstance(name, float) and name.is_integer() else name) for name in ids]
+    names = [id_text(name) for name in ids]
     if twice := [name for name, n in Counter(names).items() if n > 1]:
         raise UserError(
             f"{where}: {len(twice)} ids stand there more than once, such as {twice[0]!r}.", hint="one vector an id"

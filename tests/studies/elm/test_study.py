@@ -131,6 +131,12 @@ def test_without_a_column_the_hash_divides_and_copies_stay_together(options, tmp
     sizes = {name: len(part.ids) for name, part in found.parts.items()}
     assert (sizes["valid"], found.n_without) == (60, 1)
     assert sizes["train"] > 450
+    vectors = rng.normal(size=(701, 4)).astype(np.float32)
+    write_vectors(tmp_path / "v.npy", None, vectors)
+    part = read_data(replace(own, vectors=str(tmp_path / "v.npy"), rows=600)).parts["train"]
+    np.testing.assert_array_equal(
+        part.vectors, vectors[[int(key) for key in part.ids]]
+    )  # in the order of the whole table
     write_vectors(tmp_path / "w.parquet", ["x", "y"], rng.normal(size=(2, 4)).astype(np.float32))
     with pytest.raises(UserError, match="No id of .* stands in the table"):
         read_data(replace(own, vectors=str(tmp_path / "w.parquet")))

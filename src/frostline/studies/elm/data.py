@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from frostline.contracts import canonical_json
 from frostline.elm.facts import Names
 from frostline.elm.fitting import primary_task
-from frostline.elm.prepare import main_text, refuse_shared, row_keys
+from frostline.elm.prepare import as_spaces, main_text, refuse_shared, row_keys
 from frostline.elm.reading import open_reader
 from frostline.elm.records import Records, generalized, read_records
 from frostline.elm.scores import EncoderReader, Reader
@@ -25,7 +25,7 @@ from frostline.errors import UserError
 from frostline.keys import key_split
 from frostline.studies.elm.options import ElmStudyOptions
 from frostline.studies.sets import BUNDLED
-from frostline.tables import VectorTable, pick_columns, read_table, read_vectors
+from frostline.tables import VectorTable, pick_columns, read_table
 
 __all__ = ["PARTS", "ElmData", "Part", "read_data"]
 
@@ -131,12 +131,13 @@ def read_data(options: ElmStudyOptions) -> ElmData:
     """
     path = _table_path(options.data)
     table = read_table(path)
+    id_ = options.id or next((name for name in _IDS if name in table.column_names), "id")
+    known = None if options.vectors is None else as_spaces(options.vectors, table, id_)["vectors"]
     if options.rows is not None:
         table = table.take(np.sort(np.random.default_rng(0).permutation(table.num_rows)[: options.rows]))
-    id_ = options.id or next((name for name in _IDS if name in table.column_names), "id")
     raw = read_records(table, id_, load_pack(options.tasks), options.text)
     texts = {key: main_text(raw, key) for key in raw.rows}
-    own, encoder = _vectors(options, [key for key, text in texts.items() if text], texts)
+    own, encoder = _vectors(options, known, [key for key, text in texts.items() if text], texts)
     kept = set(own.ids)
     divided = _divided(options, table, raw, own)
     place = {key: i for i, key in enumerate(own.ids)}
@@ -166,10 +167,11 @@ def _table_path(data: str | None) -> Path:
     return found[0]
 
 
-def _vectors(options: ElmStudyOptions, ids: Sequence[str], texts: Mapping[str, str]) -> tuple[VectorTable, Any]:
+def _vectors(
+    options: ElmStudyOptions, known: VectorTable | None, ids: Sequence[str], texts: Mapping[str, str]
+) -> tuple[VectorTable, Any]:
     """Vectors of the rows that have a text, and what embedded the texts, as far as it is known."""
-    if options.vectors is not None:
-        known = read_vectors(options.vectors)
+    if known is not None:
         rows = [i for i, key in enumerate(known.ids) if texts.get(key)]
         if not rows:
             raise UserError(
