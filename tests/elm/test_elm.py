@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -65,6 +66,20 @@ def test_the_report_says_what_was_learnt_and_how_it_scored(fitted):
     assert report["probes"]["vectors"]["kind"]["probe"] > 0.9
     assert set(report["probes"]["vectors"]["kind"]) == {"text", "probe", "majority", "n"}
     assert report["start"].startswith("cold")
+
+
+def test_a_warm_start_that_no_step_makes_better_is_kept_and_said(llm, monkeypatch):
+    monkeypatch.setattr("frostline.elm.fitting.warm_adapter", lambda *_: (None, "cold"))
+    vectors, table = rows(40)
+    start = made(llm).fit(vectors, table, encoder="words", options=FAST, held_out=0.2).explainer_.model.adapters
+    (adapter,) = start.values()
+    before = {name: p.clone() for name, p in adapter.state_dict().items()}
+    monkeypatch.setattr("frostline.elm.fitting.warm_adapter", lambda *_: (adapter, "warm: shipped"))
+    still = replace(FAST, lr=0.0)
+    elm = made(llm).fit(vectors, table, encoder="words", options=still, held_out=0.2)
+    assert elm.report_["start"] == "warm: shipped, kept as it was: none of 3 steps made it better"
+    assert all(torch.equal(p, before[name]) for name, p in adapter.state_dict().items())
+    assert elm.report_["loss"] == elm.report_["log"]["evaluations"][0]["loss"]
 
 
 def test_an_explanation_has_text_scores_controls_and_claims(fitted):

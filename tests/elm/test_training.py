@@ -84,8 +84,9 @@ class KilledError(Exception):
     pass
 
 
+@pytest.mark.parametrize("warm", [False, True])
 @pytest.mark.parametrize("kill_at", [5, 17])
-def test_killed_and_resumed_to_the_same_bytes(tmp_path, kill_at, monkeypatch):
+def test_killed_and_resumed_to_the_same_bytes(tmp_path, kill_at, warm, monkeypatch):
     options = AdaptOptions(**{**vars(FAST), "stages": "1+2", "save_seconds": 0.0, "accumulate": 2, "max_steps": 9})
 
     def attempt(checkpoint, die=None):
@@ -102,7 +103,7 @@ def test_killed_and_resumed_to_the_same_bytes(tmp_path, kill_at, monkeypatch):
 
         with monkeypatch.context() as patch:
             patch.setattr(ElmModel, "loss", dying)
-            log = train(model, items[:30], items[30:], options, seed=3, checkpoint=checkpoint)
+            log = train(model, items[:30], items[30:], options, seed=3, warm=warm, checkpoint=checkpoint)
         return {n: p.detach().numpy().tobytes() for n, p in model.named_parameters()}, log.evaluations
 
     undisturbed = attempt(None)
@@ -139,6 +140,33 @@ def test_the_best_state_is_kept_and_training_stops_when_nothing_improves():
     assert [e.score for e in log.evaluations] == [1.0, 5.0, 2.0, 3.0]
     assert log.best.score == 5.0
     assert torch.equal(model.adapter("v").out.weight, states[1])
+
+
+@pytest.mark.parametrize(("scores", "kept"), [([5.0, 1.0, 2.0, 3.0, 99.0], 0), ([5.0, 1.0, 6.0, 3.0, 2.0], 2)])
+def test_after_a_warm_start_the_first_state_is_one_to_choose(scores, kept):
+    model = tiny_elm()
+    items, _ = points(model, 30)
+    told, states = iter(scores), []
+
+    def judge(m):
+        states.append(m.adapter("v").out.weight.detach().clone())
+        return next(told)
+
+    start = model.adapter("v").out.weight.detach().clone()
+    options = AdaptOptions(**{**vars(FAST), "max_steps": 4, "patience": 3})
+    log = train(model, items[:20], items[20:], options, seed=0, judge=judge, warm=True)
+    assert torch.equal(states[0], start)
+    assert torch.equal(model.adapter("v").out.weight, states[kept])
+    assert [e.step for e in log.evaluations] == list(range(len(log.evaluations)))  # four looks, though no epoch is over
+    assert (log.evaluations[0].train_loss, log.evaluations[0].loss > 0) == (None, True)
+    assert (log.n_steps, log.best.step, log.kept_start) == (4 if kept else 3, kept, kept == 0)
+
+
+def test_a_warm_start_is_changed_little_and_chosen_by_consistency():
+    cold, warm = (AdaptOptions().after(warm=warm) for warm in (False, True))
+    assert (cold.select, warm.select) == ("loss", "consistency")
+    assert warm.lr < cold.lr / 10
+    assert AdaptOptions(lr=3.0, select="loss").after(warm=True) == AdaptOptions(lr=3.0, select="loss")
 
 
 def test_chance_is_seeded_and_the_global_generator_left_alone():

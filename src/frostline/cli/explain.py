@@ -34,12 +34,15 @@ def adapt(
     batch_tokens: Annotated[int, typer.Option("--batch-tokens", metavar="N")] = 4096,
     accumulate: Annotated[int, typer.Option("--accumulate", metavar="N", help="Batches a step.")] = 1,
     lr: Annotated[
-        float | None, typer.Option("--lr", metavar="R", help="Of the adapter. [default: 1e-3; 2e-4 after a warm start]")
+        float | None, typer.Option("--lr", metavar="R", help="Of the adapter. [default: 1e-3; 5e-5 after a warm start]")
     ] = None,
     max_target_tokens: Annotated[
         int, typer.Option("--max-target-tokens", metavar="N", help="Longer targets are cut.")
     ] = 128,
-    select: Annotated[str, typer.Option("--select", metavar="S", help="Best state by loss or consistency.")] = "loss",
+    select: Annotated[
+        str,
+        typer.Option("--select", metavar="S", help="Best state: loss, consistency, auto (warm: consistency)."),
+    ] = "auto",
     precision: Annotated[str, typer.Option("--precision", metavar="P", help="float32, bfloat16.")] = "float32",
     checkpointing: Annotated[bool, typer.Option("--gradient-checkpointing", help="Less memory, more time.")] = False,
     held_out: Annotated[float, typer.Option("--held-out", metavar="P", help="Share of ids never learnt from.")] = 0.1,

@@ -95,13 +95,15 @@ class OwnDraws(LogitsProcessor):
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Scores that are finite at the drawn token only."""
         at = input_ids.shape[1]
-        ordered, tokens = (scores.double() / float(self.decoding.temperature or 1.0)).sort(dim=-1, descending=True)
+        # Guidance leaves few tokens possible: the others need not be put in order.
+        possible = int(scores.isfinite().sum(dim=-1).max())
+        ordered, tokens = (scores.double() / float(self.decoding.temperature or 1.0)).topk(possible, dim=-1)
         ladder = ordered.softmax(dim=-1).cumsum(dim=-1)
         # The token that crosses top_p is kept, those after it are not.
         mass = torch.where(ladder >= self.decoding.top_p, ladder, torch.inf).amin(dim=-1, keepdim=True)
         mass = mass.clamp(max=float(1))
         wanted = self.draws[:, at : at + 1].to(scores.device) * mass
-        rank = torch.searchsorted(ladder, wanted, right=True).clamp(max=scores.shape[-1] - 1)
+        rank = torch.searchsorted(ladder, wanted, right=True).clamp(max=possible - 1)
         return torch.full_like(scores, -torch.inf).scatter(1, tokens.gather(1, rank), 0.0)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from frostline.elm.prompts import PromptEncoder
 from frostline.elm.reading import open_reader
 from frostline.elm.scores import Reader, cosines
 from frostline.elm.space import SpaceState, rounded
-from frostline.elm.stages import WARM_RATE, AdaptOptions
+from frostline.elm.stages import AdaptOptions
 from frostline.elm.targets import Example
 from frostline.elm.tasks import Task
 from frostline.elm.training import TrainingLog, train
@@ -141,8 +141,8 @@ def fit_model(
     adapters, starts = {}, {}
     for name in data.spaces:
         adapters[name], starts[name] = _adapter(llm, data, name, config, space_name(readers[name]), cold, seed)
-    if options.lr is None and all(start.startswith("warm") for start in starts.values()):
-        options = replace(options, lr=WARM_RATE)
+    warm = all(start.startswith("warm") for start in starts.values())
+    options = options.after(warm=warm)
     model = ElmModel(llm, adapters)
     items, n_cut = _placed(data, prompts, options, llm, part=0)
     held, _ = _placed(data, prompts, options, llm, part=1)
@@ -150,14 +150,15 @@ def fit_model(
     trained = set().union(*(data.parts[name][0] for name in spaces))
     explainer = Explainer(model, prompts, spaces, {k: v for k, v in data.texts.items() if k in trained}, seed)
     judge = _judge(explainer, data, options) if options.select == "consistency" else None
-    kept = None if checkpoint is None else Checkpoint(checkpoint, _fingerprint(llm, items, held, config, options, seed))
-    log = train(model, items, held, options, seed=seed, judge=judge, checkpoint=kept, progress=progress)
+    digest = _fingerprint(llm, items, held, {"adapter": vars(config), "warm": warm}, options, seed)
+    kept = None if checkpoint is None else Checkpoint(checkpoint, digest)
+    log = train(model, items, held, options, seed=seed, judge=judge, warm=warm, checkpoint=kept, progress=progress)
     report = FitReport(
         n_train=sum(len(train_ids) for train_ids, _ in data.parts.values()),
         n_val=sum(len(ids) for _, ids in data.parts.values()),
         n_examples=len(items) + len(held),
         n_truncated=n_cut,
-        start="; ".join(f"{name}: {start}" if len(starts) > 1 else start for name, start in starts.items()),
+        start=_said(starts, log),
         log=log,
         loss=log.best.loss,
         counts=data.counts,
@@ -186,6 +187,12 @@ def _adapter(
     is_train = np.isin(own.ids, data.parts[name][0])
     made = Adapter(config, *moments(own.vectors[is_train]), width=llm.width, norm=llm.norm, seed=seed)
     return made, "cold: as asked" if cold else start
+
+
+def _said(starts: dict[str, str], log: TrainingLog) -> str:
+    """From where training began, and whether it came to anything."""
+    said = "; ".join(f"{name}: {start}" if len(starts) > 1 else start for name, start in starts.items())
+    return f"{said}, kept as it was: none of {log.n_steps} steps made it better" if log.kept_start else said
 
 
 def _placed(
@@ -265,12 +272,12 @@ def _score(report: FitReport, explainer: Explainer, data: Prepared, targets: set
 
 
 def _fingerprint(
-    llm: Llm, items: Sequence[Placed], held: Sequence[Placed], config: AdapterConfig, options: AdaptOptions, seed: int
+    llm: Llm, items: Sequence[Placed], held: Sequence[Placed], start: dict[str, Any], options: AdaptOptions, seed: int
 ) -> str:
     """Digest of all that decides a training."""
     settings = {**asdict(options), "save_seconds": 0}
     digest = hashlib.blake2b(
-        canonical_json({"llm": llm.identity, "adapter": vars(config), "options": settings, "seed": seed}).encode(),
+        canonical_json({"llm": llm.identity, **start, "options": settings, "seed": seed}).encode(),
         digest_size=16,
     )
     for item in (*items, *held):

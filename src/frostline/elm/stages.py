@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from frostline.errors import UserError, nearest
 
-__all__ = ["STAGES", "WARM_RATE", "AdaptOptions", "Stage"]
+__all__ = ["STAGES", "AdaptOptions", "Stage"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ STAGES: dict[str, tuple[Stage, ...]] = {
 """By the name that ``stages=`` takes. The paper's training is ``"1+2"``; the others are for comparison, but for ``"1"``."""
 
 
-COLD_RATE, WARM_RATE = 1e-3, 2e-4
+COLD_RATE, WARM_RATE = 1e-3, 5e-5
 """Learning rates of an adapter from random weights, and of one that speaks to its language model already."""
 
 
@@ -70,7 +70,7 @@ class AdaptOptions:
     accumulate : int, default=1
         Batches a step.
     lr : float or None, default=None
-        Of the adapter; None = 1e-3, or 2e-4 where training goes on from a warm adapter.
+        Of the adapter; None = 1e-3, or 5e-5 where training goes on from a warm adapter.
     lr_llm : float, default=2e-4
         Of the language model; with ``tune="full"`` a fourth of it.
     weight_decay : float, default=0.01
@@ -82,8 +82,9 @@ class AdaptOptions:
         Evaluations without a better one before a stage ends.
     evaluations : int, default=1
         Evaluations an epoch.
-    select : {"loss", "consistency"}, default="loss"
-        By what the best state is chosen, on held-out ids.
+    select : {"auto", "loss", "consistency"}, default="auto"
+        By what the best state is chosen, on held-out ids. ``"auto"`` = by consistency after a warm start, where the loss falls
+        further while texts become worse, else by loss.
     precision : {"float32", "bfloat16"}, default="float32"
         Of the language model's arithmetic.
     gradient_checkpointing : bool, default=False
@@ -108,7 +109,7 @@ class AdaptOptions:
     clip: float = 1.0
     patience: int = 3
     evaluations: int = 1
-    select: str = "loss"
+    select: str = "auto"
     precision: str = "float32"
     gradient_checkpointing: bool = False
     max_target_tokens: int = 128
@@ -124,7 +125,7 @@ class AdaptOptions:
         for name, allowed in (
             ("stages", tuple(STAGES)),
             ("tune", ("lora", "full")),
-            ("select", ("loss", "consistency")),
+            ("select", ("auto", "loss", "consistency")),
             ("precision", ("float32", "bfloat16")),
         ):
             value = getattr(self, name)
@@ -141,6 +142,11 @@ class AdaptOptions:
         if self.max_target_tokens < 2:
             raise UserError(f"max_target_tokens must be 2 or more, got {self.max_target_tokens}.")
         return self
+
+    def after(self, *, warm: bool) -> AdaptOptions:
+        """These options with what they leave open, which a warm start decides."""
+        chosen = ("consistency" if warm else "loss") if self.select == "auto" else self.select
+        return replace(self, select=chosen, lr=(WARM_RATE if warm else COLD_RATE) if self.lr is None else self.lr)
 
     @property
     def plan(self) -> tuple[Stage, ...]:

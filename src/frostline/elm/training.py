@@ -30,6 +30,9 @@ __all__ = ["Evaluation", "TrainingLog", "train"]
 
 Judge = Callable[[ElmModel], float]
 
+FEWEST_LOOKS = 4
+"""At held-out ids after a warm start, however few the steps are: it may be a few of them that help."""
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -39,16 +42,18 @@ class Evaluation:
     ----------
     stage : str
     step : int
-        Within the stage.
-    train_loss, loss : float
-        Nats a target token: mean since the last look, and on held-out ids.
+        Within the stage; 0 = before the first step.
+    train_loss : float or None
+        Nats a target token, mean since the last look; None where no step was taken since.
+    loss : float
+        The same on held-out ids.
     score : float
         What the state is chosen by; higher is better.
     """
 
     stage: str
     step: int
-    train_loss: float
+    train_loss: float | None
     loss: float
     score: float
 
@@ -72,6 +77,11 @@ class TrainingLog:
     seconds: float = 0.0
 
     @property
+    def kept_start(self) -> bool:
+        """Whether no step was better than the state from which the training began."""
+        return self.best.step == 0
+
+    @property
     def best(self) -> Evaluation:
         """The state that was kept: the best of the last stage."""
         last = self.evaluations[-1].stage
@@ -86,6 +96,7 @@ def train(
     *,
     seed: int,
     judge: Judge | None = None,
+    warm: bool = False,
     checkpoint: Checkpoint | None = None,
     progress: Any = "auto",
 ) -> TrainingLog:
@@ -100,6 +111,8 @@ def train(
     seed : int
     judge : callable, optional
         Gives the score to choose by; None = the loss on `held_out`.
+    warm : bool, default=False
+        Whether the adapters are trained already: then the state before the first step is one to choose as well.
     checkpoint : Checkpoint, optional
     progress : "auto" or bool
 
@@ -113,7 +126,7 @@ def train(
             f"There are {len(train_items)} examples to train on and {len(held_out)} held out; both need at least one."
         )
     prepare(model, options.checked(), seed)
-    run = _Run(model, train_items, held_out, options, seed, judge, checkpoint)
+    run = _Run(model, train_items, held_out, options, seed, judge, warm, checkpoint)
     run.resume()
     with progress_bar(progress, run.total_tokens(), "Adapting", "tokens") as advance:
         run.advance = advance
@@ -136,10 +149,11 @@ class _Run:
         options: AdaptOptions,
         seed: int,
         judge: Judge | None,
+        warm: bool,
         checkpoint: Checkpoint | None,
     ) -> None:
         self.model, self.items, self.held_out = model, items, held_out
-        self.options, self.seed, self.judge, self.checkpoint = options, seed, judge, checkpoint
+        self.options, self.seed, self.judge, self.warm, self.checkpoint = options, seed, judge, warm, checkpoint
         self.lengths = [item.length for item in items]
         self.log = TrainingLog()
         self.stage = self.step = self.bad = 0
@@ -175,8 +189,11 @@ class _Run:
         stage = self.options.plan[self.stage]
         if self.optimizer is None:
             self._start(stage)
-        every = max(1, self.steps_of_epoch() // self.options.evaluations)
         total = self.n_steps()
+        every = self.steps_of_epoch() // self.options.evaluations
+        every = max(1, min(every, total // FEWEST_LOOKS) if self.warm else every)
+        if self.warm and self.stage == self.step == 0:
+            self._evaluate(stage)
         batches = self._batches(self.step * self.options.accumulate)
         while self.step < total and self.bad < self.options.patience:
             self._step(batches, total)
@@ -257,7 +274,7 @@ class _Run:
         recompute(self.model.lm, self.options.gradient_checkpointing)
         before = [e.score for e in self.log.evaluations if e.stage == stage.name]
         self.log.evaluations.append(
-            Evaluation(stage.name, self.step, self.sums[0] / max(1.0, self.sums[1]), loss, score)
+            Evaluation(stage.name, self.step, self.sums[0] / self.sums[1] if self.sums[1] else None, loss, score)
         )
         self.sums = [0.0, 0.0]
         if not self.best or score > max(before, default=-math.inf):
