@@ -237,13 +237,13 @@ def forecast_predict(
     folder: str | Path,
     data: str | Path,
     *,
-    out: str | Path | None = None,
     proba: bool = False,
     interval: float | None = None,
     neighbors: int | None = None,
     store: Any = "default",
     device: str = "auto",
     trust_remote_code: str | None = None,
+    out: str | Path | None = None,
 ) -> Forecast:
     """Say what :func:`predict_table` would do; nothing is written.
 

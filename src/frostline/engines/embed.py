@@ -197,11 +197,11 @@ def _input_table(table: pa.Table, inputs: InputOptions) -> pa.Table:
 def forecast_embed(
     data: str | Path,
     *,
-    out: str | Path | None = None,
     inputs: InputOptions | None = None,
     embedding: EmbedOptions | None = None,
     per_layer: bool = False,
     ids_out: str | Path | None = None,
+    out: str | Path | None = None,
 ) -> Forecast:
     """Say what :func:`embed_table` would do; nothing is written.
 

@@ -120,9 +120,9 @@ def forecast_fit(
     train: str | Path,
     *,
     options: FitOptions,
-    out: str | Path | None = None,
     inputs: InputOptions | None = None,
     embedding: EmbedOptions | None = None,
+    out: str | Path | None = None,
 ) -> Forecast:
     """Say what :func:`fit_table` would do: rows, distinct texts, tokens, estimated seconds and disk; nothing is written.
 
