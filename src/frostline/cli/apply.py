@@ -42,14 +42,13 @@ def predict(
         "device": device,
         "trust_remote_code": trust_remote_code,
     }
+    how |= {"proba": proba, "interval": interval, "neighbors": neighbors}
     if dry_run:
-        o.show_forecast(frostline.forecast_predict(folder, data, **how), as_json=json)
+        o.show_forecast(frostline.forecast_predict(folder, data, out=out, **how), as_json=json)
         return
     if out is None:
         raise frostline.UserError("No --out is given.", hint="name the file of the predictions: --out predictions.csv")
-    stats = frostline.predict_table(
-        folder, data, out=out, proba=proba, interval=interval, neighbors=neighbors, progress=not quiet, **how
-    )
+    stats = frostline.predict_table(folder, data, out=out, progress=not quiet, **how)
     if not quiet:
         typer.echo(f"{stats.n_rows} predictions in {out} ({stats.n_embedded} texts embedded, {o.cuts(stats)} cut)")
     result = {"n_rows": stats.n_rows, "out": out, "n_texts": stats.n_texts, "n_embedded": stats.n_embedded}

@@ -75,9 +75,7 @@ def predict_table(
     """
     check_output(out, PREDICTION_ENDINGS, [data])
     estimator = load(folder, store=store, device=device, progress=progress, trust_remote_code=trust_remote_code)
-    _check_asked(estimator, folder, proba, interval)
-    if neighbors is not None:
-        check_neighbors(estimator, neighbors)
+    _check_asked(estimator, folder, proba, interval, neighbors)
     embedder: TextEmbedder = estimator.embedder_
     windows = (embedder.render(table) for table in iter_tables(data, WINDOW_ROWS))
     stream = RowStream(estimator.reader(), windows)
@@ -90,12 +88,16 @@ def predict_table(
     return stream.stats()
 
 
-def _check_asked(estimator: Any, folder: str | Path, proba: bool, interval: float | None) -> None:
+def _check_asked(
+    estimator: Any, folder: str | Path, proba: bool, interval: float | None, neighbors: int | None = None
+) -> None:
     """Refuse what this kind of predictor does not give."""
     if proba and not hasattr(estimator, "predict_proba"):
         raise UserError(f"--proba: {folder} predicts numbers or has a head without probabilities.", hint="leave it out")
     if interval is not None and not isinstance(estimator, TextRegressor):
         raise UserError(f"--interval: {folder} is a classifier; intervals are for numbers.", hint="use --proba")
+    if neighbors is not None:
+        check_neighbors(estimator, neighbors)
 
 
 def _columns(estimator: Any, features: Features, proba: bool, interval: float | None) -> dict[str, Any]:
@@ -235,21 +237,35 @@ def forecast_predict(
     folder: str | Path,
     data: str | Path,
     *,
+    proba: bool = False,
+    interval: float | None = None,
+    neighbors: int | None = None,
     store: Any = "default",
     device: str = "auto",
     trust_remote_code: str | None = None,
+    out: str | Path | None = None,
 ) -> Forecast:
-    """Say what :func:`predict_table` would do.
+    """Say what :func:`predict_table` would do; nothing is written.
 
     Parameters
     ----------
-    folder, data, store, device, trust_remote_code
+    folder, data, proba, interval, neighbors, store, device, trust_remote_code
         As there.
+    out : path, optional
+        As there; None = its place is not checked.
 
     Returns
     -------
     Forecast
+
+    Raises
+    ------
+    UserError
+        What :func:`predict_table` refuses before it embeds.
     """
+    if out is not None:
+        check_output(out, PREDICTION_ENDINGS, [data])
     estimator = load(folder, store=store, device=device, progress=False, trust_remote_code=trust_remote_code)
+    _check_asked(estimator, folder, proba, interval, neighbors)
     embedder: TextEmbedder = estimator.embedder_
     return embedder.render(read_table(data)).forecast(estimator.reader())
