@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,10 +18,11 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from frostline._drafts import drafting, put_folder
 from frostline.contracts import canonical_json
 from frostline.errors import ArtifactError, UserError
 
-__all__ = ["FORMAT", "MANIFEST", "check_keys", "read_folder", "replace_text", "write_folder"]
+__all__ = ["FORMAT", "MANIFEST", "check_keys", "check_place", "read_folder", "replace_text", "write_folder"]
 
 FORMAT = 1
 """Version of the folder's layout; a reader refuses newer ones."""
@@ -71,16 +70,14 @@ def write_folder(
         "files": {name: hashlib.sha256(blob).hexdigest() for name, blob in blobs.items()},
     }
     body["digest"] = _digest(body)
-    fresh = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     try:
-        fresh.mkdir(parents=True)
-        for name, blob in blobs.items():
-            (fresh / name).write_bytes(blob)
-        for name, text in {**texts, MANIFEST: json.dumps(body, indent=2, ensure_ascii=False) + "\n"}.items():
-            (fresh / name).write_text(text, encoding="utf-8")
-        _swap(fresh, folder)
+        with drafting(folder, folder=True) as fresh:
+            for name, blob in blobs.items():
+                (fresh / name).write_bytes(blob)
+            for name, text in {**texts, MANIFEST: json.dumps(body, indent=2, ensure_ascii=False) + "\n"}.items():
+                (fresh / name).write_text(text, encoding="utf-8")
+            put_folder(fresh, folder)
     except OSError as error:
-        shutil.rmtree(fresh, ignore_errors=True)
         raise UserError(
             f"Cannot write the folder {folder}: {error.strerror or error}.",
             hint="choose a place that exists, is writable and has space",
@@ -89,12 +86,12 @@ def write_folder(
 
 
 def check_place(folder: Path) -> None:
-    """Refuse to write over anything that is not an artifact.
+    """Refuse to write over anything that is not an artifact, and where nothing can be written, before the work begins.
 
     Raises
     ------
     UserError
-        A file, or a folder with other content.
+        A file, a folder with other content, or one that cannot be made.
     """
     if folder.is_file():
         raise UserError(f"{folder} is a file; a folder is to be written there.", hint="give another --out")
@@ -102,6 +99,10 @@ def check_place(folder: Path) -> None:
         raise UserError(
             f"{folder} exists and is not a Frostline artifact.", hint="give a new folder, or empty that one first"
         )
+    ground = next(place for place in folder.absolute().parents if place.exists())
+    if not ground.is_dir() or not os.access(ground, os.W_OK | os.X_OK):
+        why = "no permission for the folder" if ground.is_dir() else "there is a file where a folder is needed:"
+        raise UserError(f"Cannot write the folder {folder}: {why} {ground}.", hint="give another --out")
 
 
 def read_folder(folder: str | Path) -> tuple[dict[str, Any], dict[str, dict[str, NDArray[Any]]]]:
@@ -176,9 +177,9 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 
 def replace_text(folder: Path, name: str, text: str) -> None:
     """Write a card or report of an existing artifact anew, whole."""
-    fresh = folder / f".{name}.{secrets.token_hex(4)}"
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(folder / name)
+    with drafting(folder / name) as fresh:
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(folder / name)
 
 
 def check_keys(found: Mapping[str, Any], known: set[str], where: str) -> None:
@@ -198,13 +199,3 @@ def check_keys(found: Mapping[str, Any], known: set[str], where: str) -> None:
 
 def _digest(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical_json(body).encode()).hexdigest()
-
-
-def _swap(fresh: Path, folder: Path) -> None:
-    if not folder.exists():
-        fresh.rename(folder)
-        return
-    old = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.old")
-    os.rename(folder, old)
-    fresh.rename(folder)
-    shutil.rmtree(old)

@@ -229,6 +229,22 @@ def test_a_part_of_another_question_is_refused(capsys, adapted, tmp_path):
     assert "another explainer or question" in said.err
 
 
+@pytest.mark.parametrize("left", ["", '{"artifact": "'])
+def test_a_part_without_an_answer_yet_is_begun_anew(capsys, adapted, tmp_path, left):
+    part = tmp_path / "e.jsonl.part.jsonl"
+    part.write_text(left)
+    assert explained(capsys, adapted, "--id", "r1", "--out", tmp_path / "e.jsonl")[0] == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["e.jsonl"]
+
+
+@pytest.mark.parametrize("left", [b"my notes\n", b"\xff\xfe\n", b"my notes"])
+def test_a_file_that_is_no_part_is_left_alone(capsys, adapted, tmp_path, left):
+    part = tmp_path / "e.jsonl.part.jsonl"
+    part.write_bytes(left)
+    code, said = run(capsys, "explain", adapted, "--id", "r1", "--out", tmp_path / "e.jsonl")
+    assert (code, "another explainer or question" in said.err, part.read_bytes()) == (2, True, left)
+
+
 def test_dry_run_trains_nothing_and_counts_what_a_teacher_would_be_asked(capsys, place, tmp_path):
     (tmp_path / "t.yaml").write_text(
         "name: t\ncolumns: {text: [plot]}\ntasks:\n"

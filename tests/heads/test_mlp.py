@@ -76,6 +76,57 @@ def test_best_epoch_is_kept_and_patience_stops():
     assert 1 <= found.epochs.item() <= 195
 
 
+def test_what_is_found_does_not_depend_on_threads_nor_on_the_other_models(monkeypatch):
+    X, y = rows()
+    noise = y + torch.randn(64, generator=torch.Generator().manual_seed(5))
+    configs = [Config(rate, 0.1, 0) for rate in (0.0, 0.003, 0.05)]
+
+    def found(configs, n_threads):
+        monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
+        network = Network([5, 32, 1], configs, 0.2)
+        return train(network, configs, (X, noise), (X, y), SquaredError(), epochs=60, patience=5, batch_size=16, seed=0)
+
+    together = found(configs, 1)
+    assert (
+        together.epochs.tolist() == sorted(together.epochs.tolist(), reverse=True)
+        or len(set(together.epochs.tolist())) > 1
+    )
+    for parts in ([found(configs, 2)], [found([config], 2) for config in configs]):
+        assert torch.cat([part.epochs for part in parts]).tolist() == together.epochs.tolist()
+        torch.testing.assert_close(torch.cat([part.losses for part in parts]), together.losses)
+        for i, layer in enumerate(together.layers):
+            torch.testing.assert_close(torch.cat([part.layers[i] for part in parts]), layer)
+
+
+def test_an_error_stops_every_thread(monkeypatch):
+    class FaultyError(SquaredError):
+        n_calls = 0
+
+        def gradient(self, outputs, targets):
+            self.n_calls += 1
+            if self.n_calls == 20:
+                raise MemoryError
+            return super().gradient(outputs, targets)
+
+    X, y = rows()
+    loss = FaultyError()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    configs = [Config(0.01, 0.0, seed) for seed in range(4)]
+    with pytest.raises(MemoryError):
+        train(
+            Network([5, 8, 1], configs, 0.0),
+            configs,
+            (X, y),
+            (X, y),
+            loss,
+            epochs=10**6,
+            patience=None,
+            batch_size=64,
+            seed=0,
+        )
+    assert loss.n_calls < 10**4
+
+
 def test_classifier_learns():
     X, y = load_iris(return_X_y=True)
     a, b, c, d = train_test_split(X, y, random_state=0, stratify=y)

@@ -16,7 +16,7 @@ __all__ = ["BATCH_TOKENS", "WINDOW_ROWS", "distinct_keys", "plan_batches", "row_
 BATCH_TOKENS = 2048
 """Positions of one batch, padding included. On CPUs 1k to 4k is fastest: larger outputs leave the caches."""
 
-WINDOW_ROWS = 16_384
+WINDOW_ROWS = 4096
 """Rows that are planned together: enough to sort by length, few enough that a million rows need no more memory."""
 
 

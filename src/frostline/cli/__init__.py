@@ -1,16 +1,19 @@
 """The command line: ``frostline COMMAND``; one small file a command, and nothing here that the library cannot do.
 
-Exit codes: 0 done; 2 the user's mistake, one message on stderr and no traceback; 1 ours. With ``--json`` the last line of
-stdout is one JSON object, also when something went wrong.
+Exit codes: 0 done; 2 the user's mistake, one message on stderr and no traceback; 1 ours; 130 and 143 interrupted. With
+``--json`` the last line of stdout is one JSON object, also when something went wrong.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -26,6 +29,30 @@ class _Interrupted(FrostlineError):  # noqa: N818 - what the user wished is no e
     exit_code = 130
 
 
+class _Terminated(KeyboardInterrupt):
+    """Whoever asks a process to end gets what Ctrl-C does: files half written go, finished batches stay."""
+
+
+def _terminate(*_: Any) -> None:
+    raise _Terminated
+
+
+@contextmanager
+def _ending_like_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal end a command as Ctrl-C does, unless they are ignored (nohup) or handled already."""
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+    numbers = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in numbers:
+        signal.signal(number, _terminate)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
 class _Commands(typer.core.TyperGroup):
     """All commands; typer would turn an interruption into an exit code without a word."""
 
@@ -33,10 +60,12 @@ class _Commands(typer.core.TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
-            raise _Interrupted(
+            found = _Interrupted(
                 f"{f'Interrupted {error}'.rstrip()}.",
                 hint="run the same command again: finished batches are in the store",
-            ) from error
+            )
+            found.exit_code = 143 if isinstance(error, _Terminated) else 130
+            raise found from error
 
 
 app = typer.Typer(
@@ -88,7 +117,8 @@ def main(args: Sequence[str] | None = None) -> None:
     """
     arguments = list(sys.argv[1:] if args is None else args)
     try:
-        code = app(arguments, standalone_mode=False)
+        with _ending_like_ctrl_c():
+            code = app(arguments, standalone_mode=False)
     except FrostlineError as error:
         code = _fail(error.message, error.hint, error.exit_code, arguments)
     except BrokenPipeError:

@@ -13,15 +13,18 @@ from frostline.cli import options as o
 __all__ = ["evaluate", "predict"]
 
 Folder = Annotated[str, typer.Argument(metavar="DIR", help="Artifact of a fit.")]
+Out = Annotated[str | None, typer.Option("--out", metavar="F", help=".csv, .parquet or .jsonl")]
+Proba = Annotated[bool, typer.Option("--proba", help="Class probabilities as well.")]
+Interval = Annotated[float | None, typer.Option("--interval", metavar="P", help="Level of intervals: 0.9")]
 Data = Annotated[str, typer.Argument(metavar="DATA", help="CSV, JSONL or Parquet with the columns of the fit.")]
 
 
 def predict(
     folder: Folder,
     data: Data,
-    out: Annotated[str | None, typer.Option("--out", metavar="F", help=".csv, .parquet or .jsonl")] = None,
-    proba: Annotated[bool, typer.Option("--proba", help="Class probabilities as well.")] = False,
-    interval: Annotated[float | None, typer.Option("--interval", metavar="P", help="Level of intervals: 0.9")] = None,
+    out: Out = None,
+    proba: Proba = False,
+    interval: Interval = None,
     neighbors: Annotated[
         int | None, typer.Option("--neighbors", metavar="K", help="The K nearest training rows as well.")
     ] = None,
@@ -39,14 +42,13 @@ def predict(
         "device": device,
         "trust_remote_code": trust_remote_code,
     }
+    how |= {"proba": proba, "interval": interval, "neighbors": neighbors}
     if dry_run:
-        o.show_forecast(frostline.forecast_predict(folder, data, **how), as_json=json)
+        o.show_forecast(frostline.forecast_predict(folder, data, out=out, **how), as_json=json)
         return
     if out is None:
         raise frostline.UserError("No --out is given.", hint="name the file of the predictions: --out predictions.csv")
-    stats = frostline.predict_table(
-        folder, data, out=out, proba=proba, interval=interval, neighbors=neighbors, progress=not quiet, **how
-    )
+    stats = frostline.predict_table(folder, data, out=out, progress=not quiet, **how)
     if not quiet:
         typer.echo(f"{stats.n_rows} predictions in {out} ({stats.n_embedded} texts embedded, {o.cuts(stats)} cut)")
     result = {"n_rows": stats.n_rows, "out": out, "n_texts": stats.n_texts, "n_embedded": stats.n_embedded}
@@ -58,6 +60,9 @@ def predict(
 def evaluate(
     folder: Folder,
     data: Data,
+    out: Out = None,
+    proba: Proba = False,
+    interval: Interval = None,
     device: o.Device = "auto",
     trust_remote_code: o.TrustRemoteCode = None,
     store: o.StoreDir = None,
@@ -65,10 +70,13 @@ def evaluate(
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Score an artifact on a file that has the target column of the fit."""
+    """Score an artifact on a file that has the target column of the fit; with --out the predictions as well."""
     result = frostline.evaluate_table(
         folder,
         data,
+        out=out,
+        proba=proba,
+        interval=interval,
         store=o.store_of(store, no_store),
         device=device,
         progress=not quiet,
@@ -77,4 +85,6 @@ def evaluate(
     if not quiet:
         for name, value in result["metrics"].items():
             typer.echo(f"{name:12s} {value:.4f}")
+        if out is not None:
+            typer.echo(f"Predictions in {out}")
     o.emit(result, as_json=json)

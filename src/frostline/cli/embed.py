@@ -51,13 +51,15 @@ def embed(
     job: dict[str, Any] = {
         "inputs": o.inputs_of(given),
         "embedding": o.embedding_of(given),
-    }  # fmt: skip
+        "per_layer": per_layer,
+        "ids_out": ids,
+    }
     if dry_run:
-        o.show_forecast(frostline.forecast_embed(data, **job), price=price, as_json=json)
+        o.show_forecast(frostline.forecast_embed(data, out=out, **job), price=price, as_json=json)
         return
     if out is None:
         raise frostline.UserError("No --out is given.", hint="name the file of the vectors: --out vectors.npy")
-    stats, dim = frostline.embed_table(data, out=out, per_layer=per_layer, ids_out=ids, **job)
+    stats, dim = frostline.embed_table(data, out=out, **job)
     if not quiet:
         typer.echo(f"{stats.n_rows} vectors of width {dim} in {out} ({stats.n_embedded} embedded, {o.cuts(stats)} cut)")
     o.emit({**dataclasses.asdict(stats), "dim": dim, "out": out}, as_json=json)

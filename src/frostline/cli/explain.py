@@ -88,6 +88,11 @@ def adapt(
         seed,
         ids,
     )
+    options = frostline.AdaptOptions(
+        stages=stages, tune=tune, epochs=epochs, max_steps=max_steps, batch_tokens=batch_tokens, accumulate=accumulate, lr=lr,
+        max_target_tokens=max_target_tokens, select=select, precision=precision, gradient_checkpointing=checkpointing,
+    )  # fmt: skip
+    options.checked()
     if dry_run or (teacher and not quiet):
         forecast = frostline.forecast_adapt(job, out)
         typer.echo(
@@ -98,10 +103,6 @@ def adapt(
         if dry_run:
             o.emit({"dry_run": True, **forecast}, as_json=json)
             return
-    options = frostline.AdaptOptions(
-        stages=stages, tune=tune, epochs=epochs, max_steps=max_steps, batch_tokens=batch_tokens, accumulate=accumulate, lr=lr,
-        max_target_tokens=max_target_tokens, select=select, precision=precision, gradient_checkpointing=checkpointing,
-    )  # fmt: skip
     elm = frostline.adapt_table(
         job, out, options=options, texts=not no_texts, device=device, store=o.store_of(store, no_store),
         progress=not quiet,

@@ -123,7 +123,7 @@ def fit(
         "embedding": o.embedding_of(given),
     }  # fmt: skip
     if dry_run:
-        o.show_forecast(frostline.forecast_fit(train, **job), price=price, as_json=json)
+        o.show_forecast(frostline.forecast_fit(train, out=out, **job), price=price, as_json=json)
         return
     if out is None:
         raise frostline.UserError("No --out is given.", hint="name the folder of the artifact: --out my-model")

@@ -45,10 +45,16 @@ def concept(
     folder: Folder,
     label: Annotated[str, typer.Argument(metavar="LABEL", help="One of the labels of a classifier.")],
     n: Annotated[int, typer.Option("-n", "--n-texts", metavar="N", help="Texts at either end.")] = 5,
+    store: o.StoreDir = None,
+    no_store: o.NoStore = False,
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Show the training texts that lie furthest along a label's direction, and furthest against it."""
+    """Show the training texts that lie furthest along a label's direction, and furthest against it.
+
+    All is in the folder; the store is not used.
+    """
+    o.store_of(store, no_store)
     found = frostline.concept_texts(folder, label, n=n)
     if not quiet:
         for name in ("toward", "against"):

@@ -73,10 +73,13 @@ def behavioral(
     dim: Dim = 32,
     test_size: TestSize = 0.1,
     seed: Seed = 0,
+    store: o.StoreDir = None,
+    no_store: o.NoStore = False,
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Factorize who did what: a vector for each item and each user."""
+    """Factorize who did what: a vector for each item and each user. The store, which holds vectors of texts, is not used."""
+    o.store_of(store, no_store)
     found = frostline.behavioral_table(
         ratings, user=user, item=item, rating=rating, out=out, out_users=out_users, catalog=catalog,
         dim=dim, test_size=test_size, seed=seed,
@@ -109,10 +112,13 @@ def graph(
     dim: Dim = 32,
     test_size: TestSize = 0.1,
     seed: Seed = 0,
+    store: o.StoreDir = None,
+    no_store: o.NoStore = False,
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Embed the nodes of an undirected graph by its spectrum."""
+    """Embed the nodes of an undirected graph by its spectrum. The store, which holds vectors of texts, is not used."""
+    o.store_of(store, no_store)
     found = frostline.graph_table(
         edges, source=source, target=target, weight=weight, out=out, dim=dim, test_size=test_size, seed=seed
     )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from frostline._drafts import drafting, put_folder, remove_dead_drafts
 from frostline.errors import UserError
 
 __all__ = ["Checkpoint"]
@@ -59,18 +58,13 @@ class Checkpoint:
 
     def write(self, state: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Replace the state, whole."""
-        fresh = self.folder.with_name(f".{self.folder.name}.{secrets.token_hex(4)}")
-        fresh.mkdir(parents=True)
-        save_file({name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}, fresh / _TENSORS)
-        (fresh / _STATE).write_text(json.dumps({**state, "fingerprint": self.fingerprint}), encoding="utf-8")
-        if self.folder.exists():
-            old = fresh.with_name(fresh.name + ".old")
-            os.rename(self.folder, old)
-            fresh.rename(self.folder)
-            shutil.rmtree(old)
-        else:
-            fresh.rename(self.folder)
+        with drafting(self.folder, folder=True) as fresh:
+            copies = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
+            save_file(copies, fresh / _TENSORS)
+            (fresh / _STATE).write_text(json.dumps({**state, "fingerprint": self.fingerprint}), encoding="utf-8")
+            put_folder(fresh, self.folder)
 
     def remove(self) -> None:
         """Take the folder away: the training is over."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        remove_dead_drafts(self.folder)

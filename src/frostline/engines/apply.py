@@ -14,7 +14,7 @@ from frostline.backbones import WINDOW_ROWS
 from frostline.contracts import EmbedStats
 from frostline.embedder import TextEmbedder
 from frostline.engines.classes import class_scores, decision_of, of_confusion
-from frostline.engines.inputs import known_labels, read_labeled
+from frostline.engines.inputs import Labeled, known_labels, read_labeled
 from frostline.engines.loading import target_of
 from frostline.engines.scores import LEVEL, Judgement, judge
 from frostline.engines.sets import known_sets, write_sets
@@ -75,12 +75,7 @@ def predict_table(
     """
     check_output(out, PREDICTION_ENDINGS, [data])
     estimator = load(folder, store=store, device=device, progress=progress, trust_remote_code=trust_remote_code)
-    if proba and not hasattr(estimator, "predict_proba"):
-        raise UserError(f"--proba: {folder} predicts numbers or has a head without probabilities.", hint="leave it out")
-    if interval is not None and not isinstance(estimator, TextRegressor):
-        raise UserError(f"--interval: {folder} is a classifier; intervals are for numbers.", hint="use --proba")
-    if neighbors is not None:
-        check_neighbors(estimator, neighbors)
+    _check_asked(estimator, folder, proba, interval, neighbors)
     embedder: TextEmbedder = estimator.embedder_
     windows = (embedder.render(table) for table in iter_tables(data, WINDOW_ROWS))
     stream = RowStream(estimator.reader(), windows)
@@ -91,6 +86,18 @@ def predict_table(
                 columns["neighbors"] = find_neighbors(estimator, estimator.fused(features), neighbors).as_lists()
             write(columns)
     return stream.stats()
+
+
+def _check_asked(
+    estimator: Any, folder: str | Path, proba: bool, interval: float | None, neighbors: int | None = None
+) -> None:
+    """Refuse what this kind of predictor does not give."""
+    if proba and not hasattr(estimator, "predict_proba"):
+        raise UserError(f"--proba: {folder} predicts numbers or has a head without probabilities.", hint="leave it out")
+    if interval is not None and not isinstance(estimator, TextRegressor):
+        raise UserError(f"--interval: {folder} is a classifier; intervals are for numbers.", hint="use --proba")
+    if neighbors is not None:
+        check_neighbors(estimator, neighbors)
 
 
 def _columns(estimator: Any, features: Features, proba: bool, interval: float | None) -> dict[str, Any]:
@@ -127,6 +134,9 @@ def evaluate_table(
     folder: str | Path,
     data: str | Path,
     *,
+    out: str | Path | None = None,
+    proba: bool = False,
+    interval: float | None = None,
     store: Any = "default",
     device: str = "auto",
     progress: Any = "auto",
@@ -140,6 +150,12 @@ def evaluate_table(
         Artifact of a fit.
     data : path
         Rows with the columns of the fit and its target.
+    out : path, optional
+        A file for the predictions of all rows, as :func:`predict_table` writes them.
+    proba : bool, default=False
+        Class probabilities in that file as well.
+    interval : float, optional
+        Level of the intervals that are judged, and in `out` written; None = judged at 0.9.
     store, device, progress, trust_remote_code
         As in :func:`frostline.load`.
 
@@ -147,47 +163,62 @@ def evaluate_table(
     -------
     dict
         ``metrics``, as in :class:`FitReport`, of several targets their means and under ``targets`` those of each;
-        ``n_rows``, those with a target, and ``n_unlabeled``, those without, which are
+        ``interval``, their level; ``n_rows``, those with a target, and ``n_unlabeled``, those without, which are
         left out; ``n_embedded``, ``n_truncated``, ``truncated_columns``; ``fields``, what it took to
-        read text columns each on its own.
+        read text columns each on its own; ``out``.
 
     Raises
     ------
     UserError
-        Missing columns, or labels that the predictor never saw.
+        Missing columns, labels that the predictor never saw, or something that this kind of predictor does not give.
     """
+    if out is not None:
+        check_output(out, PREDICTION_ENDINGS, [data])
+    elif proba:
+        raise UserError(
+            "--proba asks for probabilities in a file, and no --out is given.", hint="--out predictions.csv"
+        )
     estimator = load(folder, store=store, device=device, progress=progress, trust_remote_code=trust_remote_code)
+    _check_asked(estimator, folder, proba, interval)
     target = target_of(estimator, folder, hint="use frostline.load and score in Python")
     labeled = read_labeled(data, target, label_separator=getattr(estimator, "label_separator_", None))
-    y = labeled.y
-    if isinstance(estimator, TextClassifier) and isinstance(estimator.rule_, LabelRule):
-        if not are_sets(y):
-            raise UserError(
-                f"{folder} gives sets of labels, and {target!r} of {data} has one label a row.",
-                hint="write lists, as in training",
-            )
-        y = known_sets(y, estimator.classes_.tolist(), str(data))
-    elif isinstance(estimator, TextClassifier):
-        y = known_labels(y, estimator.classes_, str(data))
-    else:
-        y = estimator.check_target(y, len(y))
-    features = estimator.extract(labeled.table)
+    y = _truth(estimator, labeled, folder)
+    read = estimator.extract(labeled.table if out is None else read_table(data))
+    features = read if out is None else read.take(labeled.rows)
     several = isinstance(target, list)
     baselines: Any = [{} for _ in target] if several else {}
-    judgement = judge(estimator, features, y, np.zeros(len(y), dtype=bool), baselines)
-    stats = features.stats
+    judgement = judge(estimator, features, y, np.zeros(len(y), dtype=bool), baselines, interval)
+    if out is not None:
+        with prediction_writer(out) as write:
+            write(_columns(estimator, read, proba, interval))
+    stats = read.stats
     return {
         "metrics": judgement.metrics,
         **({"targets": {n: own.metrics for n, own in zip(target, judgement.targets, strict=True)}} if several else {}),
         **_by_class(estimator, judgement),
-        "interval": LEVEL if isinstance(estimator, TextRegressor) else None,
-        "n_rows": stats.n_rows,
+        "interval": (LEVEL if interval is None else interval) if isinstance(estimator, TextRegressor) else None,
+        "n_rows": len(y),
         "n_unlabeled": labeled.n_unlabeled,
         "n_embedded": stats.n_embedded,
         "n_truncated": stats.n_truncated,
         "truncated_columns": stats.truncated_columns,
         "fields": {name: asdict(own) for name, own in stats.fields.items()},
+        "out": None if out is None else str(out),
     }
+
+
+def _truth(estimator: Any, labeled: Labeled, folder: str | Path) -> Any:
+    """The targets of a file as the predictor knows them."""
+    if not isinstance(estimator, TextClassifier):
+        return estimator.check_target(labeled.y, len(labeled.y))
+    if not isinstance(estimator.rule_, LabelRule):
+        return known_labels(labeled.y, estimator.classes_, labeled.name)
+    if not are_sets(labeled.y):
+        raise UserError(
+            f"{folder} gives sets of labels, and {labeled.targets[0]!r} of {labeled.name} has one label a row.",
+            hint="write lists, as in training",
+        )
+    return known_sets(labeled.y, estimator.classes_.tolist(), labeled.name)
 
 
 def _by_class(estimator: Any, judgement: Judgement) -> dict[str, Any]:
@@ -206,21 +237,35 @@ def forecast_predict(
     folder: str | Path,
     data: str | Path,
     *,
+    proba: bool = False,
+    interval: float | None = None,
+    neighbors: int | None = None,
     store: Any = "default",
     device: str = "auto",
     trust_remote_code: str | None = None,
+    out: str | Path | None = None,
 ) -> Forecast:
-    """Say what :func:`predict_table` would do.
+    """Say what :func:`predict_table` would do; nothing is written.
 
     Parameters
     ----------
-    folder, data, store, device, trust_remote_code
+    folder, data, proba, interval, neighbors, store, device, trust_remote_code
         As there.
+    out : path, optional
+        As there; None = its place is not checked.
 
     Returns
     -------
     Forecast
+
+    Raises
+    ------
+    UserError
+        What :func:`predict_table` refuses before it embeds.
     """
+    if out is not None:
+        check_output(out, PREDICTION_ENDINGS, [data])
     estimator = load(folder, store=store, device=device, progress=False, trust_remote_code=trust_remote_code)
+    _check_asked(estimator, folder, proba, interval, neighbors)
     embedder: TextEmbedder = estimator.embedder_
     return embedder.render(read_table(data)).forecast(estimator.reader())

@@ -10,13 +10,16 @@ from typing import Any
 
 import pyarrow as pa
 
+from frostline._drafts import remove_dead_drafts
 from frostline.backbones import WINDOW_ROWS
 from frostline.contracts import EmbedStats
 from frostline.embedder import TextEmbedder
 from frostline.engines.inputs import build_embedder, column_values, input_columns
 from frostline.engines.options import EmbedOptions, InputOptions
 from frostline.errors import UserError
+from frostline.extraction import Extractor
 from frostline.features import Forecast
+from frostline.joint import JointExtractor
 from frostline.rendering import Rendered, RowStream
 from frostline.tables import (
     VECTOR_ENDINGS,
@@ -69,14 +72,12 @@ def embed_table(
         Width of the vectors.
     """
     inputs = inputs or InputOptions()
-    check_output(out, (".npy",) if per_layer else VECTOR_ENDINGS, [data])
-    _check_ids_out(ids_out, Path(out), data, inputs)
+    _check_outputs(out, ids_out, per_layer, data, inputs)
     n_rows = _n_rows(data, inputs.id if distinct_ids else None)
     embedder = build_embedder(embedding or EmbedOptions(), inputs)
     extractor = embedder.extractor()
-    widths = [width for part in extractor.parts for width in part.widths]
-    width = sum(widths) if per_layer or embedder.fusion == "concat" else max(widths)
-    check_room(Path(out), 4 * width * n_rows)
+    remove_dead_drafts(Path(out))
+    _check_room(Path(out), embedder, extractor, per_layer, n_rows)
     ids: list[list[Any]] = []
 
     def windows() -> Iterator[Rendered]:
@@ -98,17 +99,29 @@ def embed_table(
     return stream.stats(), dim
 
 
-def _check_ids_out(path: str | Path | None, out: Path, data: str | Path, inputs: InputOptions) -> None:
-    """Refuse a file of ids that says nothing, before anything is embedded."""
-    if path is None:
+def _check_outputs(
+    out: str | Path, ids_out: str | Path | None, per_layer: bool, data: str | Path, inputs: InputOptions
+) -> None:
+    """Refuse files that cannot be written, and a file of ids that says nothing, before anything is embedded."""
+    ending = check_output(out, (".npy",) if per_layer else VECTOR_ENDINGS, [data])
+    if ids_out is None:
         return
-    if out.suffix.lower() != ".npy" or inputs.id is None:
+    if ending != ".npy" or inputs.id is None:
         raise UserError(
-            f"A file of ids goes with vectors in .npy and a column of ids; got {out.name} and "
+            f"A file of ids goes with vectors in .npy and a column of ids; got {Path(out).name} and "
             f"{'no --id' if inputs.id is None else f'--id {inputs.id}'}.",
             hint="name the column with --id; Parquet holds the ids itself",
         )
-    check_output(path, (Path(path).suffix.lower(),), [data, out])
+    check_output(ids_out, (Path(ids_out).suffix.lower(),), [data, out])
+
+
+def _check_room(
+    out: Path, embedder: TextEmbedder, extractor: Extractor | JointExtractor, per_layer: bool, n_rows: int
+) -> None:
+    """Refuse vectors that do not fit the disk."""
+    widths = [width for part in extractor.parts for width in part.widths]
+    width = sum(widths) if per_layer or embedder.fusion == "concat" else max(widths)
+    check_room(out, 4 * width * n_rows)
 
 
 @contextmanager
@@ -120,12 +133,16 @@ def _id_writer(path: str | Path | None) -> Iterator[Callable[[list[Any]], None]]
     with replacing(Path(path)) as file:
 
         def write(ids: list[Any]) -> None:
-            lines = [id_text(value) for value in ids]
-            if broken := [line for line in lines if len(line.splitlines()) != 1]:
-                raise UserError(f"The id {broken[0]!r} is not one line, so a file of lines cannot hold it.")
-            file.write("".join(f"{line}\n" for line in lines).encode())
+            file.write("".join(f"{line}\n" for line in _id_lines(ids)).encode())
 
         yield write
+
+
+def _id_lines(ids: list[Any]) -> list[str]:
+    lines = [id_text(value) for value in ids]
+    if broken := [line for line in lines if not line.strip() or len(line.splitlines()) != 1]:
+        raise UserError(f"The id {broken[0]!r} is not one line, so a file of lines cannot hold it.")
+    return lines
 
 
 def _ids(table: pa.Table, name: str, n_before: int) -> list[Any]:
@@ -178,19 +195,41 @@ def _input_table(table: pa.Table, inputs: InputOptions) -> pa.Table:
 
 
 def forecast_embed(
-    data: str | Path, *, inputs: InputOptions | None = None, embedding: EmbedOptions | None = None
+    data: str | Path,
+    *,
+    inputs: InputOptions | None = None,
+    embedding: EmbedOptions | None = None,
+    per_layer: bool = False,
+    ids_out: str | Path | None = None,
+    out: str | Path | None = None,
 ) -> Forecast:
-    """Say what :func:`embed_table` would do.
+    """Say what :func:`embed_table` would do; nothing is written.
 
     Parameters
     ----------
-    data, inputs, embedding
+    data, inputs, embedding, per_layer, ids_out
         As there.
+    out : path, optional
+        As there; None = its place is not checked.
 
     Returns
     -------
     Forecast
+
+    Raises
+    ------
+    UserError
+        What :func:`embed_table` refuses before it embeds.
     """
     inputs = inputs or InputOptions()
+    if out is not None:
+        _check_outputs(out, ids_out, per_layer, data, inputs)
+    table = read_table(data)
+    ids = _ids(table, inputs.id, 0) if inputs.id else []
+    if ids_out is not None:
+        _id_lines(ids)
     embedder = build_embedder(embedding or EmbedOptions(), inputs)
-    return embedder.render(_input_table(read_table(data), inputs)).forecast(embedder.extractor())
+    extractor = embedder.extractor()
+    if out is not None:
+        _check_room(Path(out), embedder, extractor, per_layer, table.num_rows)
+    return embedder.render(_input_table(table, inputs)).forecast(extractor)

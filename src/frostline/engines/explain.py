@@ -7,14 +7,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
+from frostline.artifacts import check_place
 from frostline.elm import ELM, AdaptOptions, Decoding, Explanation, TeacherModel, load_pack
 from frostline.elm.prepare import as_spaces, as_table, prepare_data
 from frostline.errors import UserError, nearest
-from frostline.tables import check_output, prediction_writer, read_vectors
+from frostline.tables import check_output, prediction_writer, read_vectors, replacing
 
 __all__ = ["AdaptJob", "Selection", "adapt_table", "explain_table", "forecast_adapt"]
 
@@ -108,13 +110,12 @@ def adapt_table(
         As saved.
     """
     out = Path(out).expanduser()
-    if out.is_file():
-        raise UserError(f"{out} is a file; a folder is to be written there.", hint="give another --out")
+    check_place(out)
     elm = ELM(job.llm, n_soft_tokens=job.n_soft_tokens, adapter=job.adapter, seed=job.seed, device=device)
     elm.fit(
         job.read_vectors(), job.table, job.tasks, id=job.id, text=job.text, held_out=job.held_out,
         encoder=None if job.encoder == "none" else job.encoder, keep_names=job.keep_names, cold=job.cold,
-        teacher=_teacher(job, out, progress), options=options, checkpoint=out.with_name(f"{out.name}.training"),
+        teacher=_teacher(job, _answers(out), progress), options=options, checkpoint=out.with_name(f"{out.name}.training"),
         store=store, progress=progress,
     )  # fmt: skip
     elm.save(out, texts=texts)
@@ -128,15 +129,21 @@ def forecast_adapt(job: AdaptJob, out: str | Path) -> dict[str, Any]:
     ----------
     job : AdaptJob
     out : path
-        Where the answers of a teacher would be kept.
+        Where the folder would stand, and beside it the answers of a teacher; nothing is written.
 
     Returns
     -------
     dict
         ``n_train``, ``n_val``, ``n_examples``, ``skipped``, and of a teacher ``n_instructions``, ``n_tokens`` to read and
         ``n_new_tokens`` to write at most.
+
+    Raises
+    ------
+    UserError
+        Data that cannot be used, or a place that cannot be written.
     """
-    teacher = _teacher(job, Path(out).expanduser(), False)
+    out = Path(out).expanduser()
+    check_place(out)
     asked: list[str] = []
 
     def note(instructions: Sequence[str]) -> list[str]:
@@ -146,10 +153,13 @@ def forecast_adapt(job: AdaptJob, out: str | Path) -> dict[str, Any]:
     table = as_table(job.table)
     data = prepare_data(
         as_spaces(job.read_vectors(), table, job.id), table, load_pack(job.tasks), id=job.id, text=job.text,
-        held_out=job.held_out, keep_names=job.keep_names, seed=job.seed, teacher=note if teacher else None,
+        held_out=job.held_out, keep_names=job.keep_names, seed=job.seed, teacher=note if job.teacher else None,
     )  # fmt: skip
     sides = [side for pair in data.examples.values() for side in pair]
-    cost = None if teacher is None else teacher.cost(asked)
+    with TemporaryDirectory() as elsewhere:
+        known = _answers(out)
+        teacher = _teacher(job, known if known.exists() else Path(elsewhere) / "answers", False)
+        cost = None if teacher is None else teacher.cost(asked)
     return {
         "n_train": sum(len(train) for train, _ in data.parts.values()),
         "n_val": sum(len(held) for _, held in data.parts.values()),
@@ -161,10 +171,13 @@ def forecast_adapt(job: AdaptJob, out: str | Path) -> dict[str, Any]:
     }
 
 
-def _teacher(job: AdaptJob, out: Path, progress: Any) -> TeacherModel | None:
-    if job.teacher is None:
-        return None
-    return TeacherModel(job.teacher, out.with_name(f"{out.name}.answers"), progress=progress)
+def _answers(out: Path) -> Path:
+    """The file that keeps the answers of a teacher."""
+    return out.with_name(f"{out.name}.answers")
+
+
+def _teacher(job: AdaptJob, answers: Path, progress: Any) -> TeacherModel | None:
+    return None if job.teacher is None else TeacherModel(job.teacher, answers, progress=progress)
 
 
 @dataclass(frozen=True)
@@ -318,25 +331,29 @@ def _already(part: Path, setting: dict[str, Any]) -> list[str]:
     """Whole lines that an interrupted job has left; what is cut off goes."""
     if not part.is_file():
         return []
-    lines = part.read_text(encoding="utf-8").split("\n")
-    whole = lines[:-1]
-    if not whole or json.loads(whole[0]) != json.loads(json.dumps(setting)):
+    first, found = json.dumps(setting), part.read_bytes()
+    if first.encode().startswith(found):  # killed before its first answers, it has none
+        part.unlink()
+        return []
+    whole = found.decode(errors="replace").split("\n")[:-1]
+    if whole[:1] != [first]:
         raise UserError(
             f"{part} holds answers of another explainer or question, or about other rows.",
             hint="delete it, or give another --out",
         )
     kept = 1 + (len(whole) - 1) // CHUNK * CHUNK  # whole chunks only, so that batches are those of an undisturbed run
-    part.write_text("".join(line + "\n" for line in whole[:kept]), encoding="utf-8")
+    with replacing(part) as file:
+        file.write("".join(line + "\n" for line in whole[:kept]).encode())
     return whole[:kept]
 
 
 def _finish(part: Path, path: Path) -> None:
     lines = part.read_text(encoding="utf-8").splitlines()[1:]
     if path.suffix.lower() == ".jsonl":
-        part.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-        part.replace(path)
-        return
-    records = [json.loads(line) for line in lines]
-    with prediction_writer(path) as write:
-        write({key: [record[key] for record in records] for key in records[0]})
+        with replacing(path) as file:
+            file.write("".join(line + "\n" for line in lines).encode())
+    else:
+        records = [json.loads(line) for line in lines]
+        with prediction_writer(path) as write:
+            write({key: [record[key] for record in records] for key in records[0]})
     part.unlink()

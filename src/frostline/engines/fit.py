@@ -101,8 +101,8 @@ def fit_table(
         Anything in the files or options that cannot be used; checked before the backbone runs.
     """
     began = time.perf_counter()
-    job = FitJob.prepare(train, options, inputs or InputOptions(), embedding or EmbedOptions())
     check_place(Path(out).expanduser())
+    job = FitJob.prepare(train, options, inputs or InputOptions(), embedding or EmbedOptions())
     with EnergyMeter() as embedding_cost:
         features = job.extract()
     judgement, judged, costs = job.judge(features)
@@ -122,18 +122,28 @@ def forecast_fit(
     options: FitOptions,
     inputs: InputOptions | None = None,
     embedding: EmbedOptions | None = None,
+    out: str | Path | None = None,
 ) -> Forecast:
-    """Say what :func:`fit_table` would do: rows, distinct texts, tokens, estimated seconds and disk.
+    """Say what :func:`fit_table` would do: rows, distinct texts, tokens, estimated seconds and disk; nothing is written.
 
     Parameters
     ----------
     train, options, inputs, embedding
         As there.
+    out : path, optional
+        As there; None = its place is not checked.
 
     Returns
     -------
     Forecast
+
+    Raises
+    ------
+    UserError
+        What :func:`fit_table` refuses before the backbone runs.
     """
+    if out is not None:
+        check_place(Path(out).expanduser())
     job = FitJob.prepare(train, options, inputs or InputOptions(), embedding or EmbedOptions())
     found = job.rendered.forecast(job.reader())
     return dataclasses.replace(found, comparisons=job.comparison.seconds if job.comparison else {})

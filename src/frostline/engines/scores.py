@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -60,15 +61,17 @@ def judge(
     y: NDArray[Any],
     shared: NDArray[np.bool_],
     baselines: dict[str, dict[str, float]] | list[dict[str, dict[str, float]]],
+    interval: float | None = None,
 ) -> Judgement:
     """Score on test rows; rows in `shared` also stand in training, and the score without them is given too.
 
-    Of several targets, `y` of shape (n, n_targets), `baselines` is a list, and the scores are means.
+    Of several targets, `y` of shape (n, n_targets), `baselines` is a list, and the scores are means. `interval` is the level
+    of the intervals that are judged; None = 0.9, where there are enough rows for any.
     """
     if isinstance(baselines, list):
         each = zip(estimator.each_, y.T, baselines, strict=True)
-        return _mean_of([judge(part, features, column, shared, own) for part, column, own in each])
-    judge_task = _judge_classes if isinstance(estimator, TextClassifier) else _judge_numbers
+        return _mean_of([judge(part, features, column, shared, own, interval) for part, column, own in each])
+    judge_task = _judge_classes if isinstance(estimator, TextClassifier) else partial(_judge_numbers, level=interval)
     whole = judge_task(estimator, features, y, baselines)
     if not shared.any() or shared.all():
         return whole
@@ -131,13 +134,17 @@ def _mean_cost(estimator: Any, predicted: NDArray[Any], y: NDArray[Any]) -> dict
 
 
 def _judge_numbers(
-    estimator: Any, features: Features, y: NDArray[Any], baselines: dict[str, dict[str, float]]
+    estimator: Any, features: Features, y: NDArray[Any], baselines: dict[str, dict[str, float]], level: float | None
 ) -> Judgement:
     y = y.astype(np.float64)
     ends: dict[str, NDArray[Any]] = {}
     try:
-        predicted, ends["lower"], ends["upper"] = estimator.predict_with_interval(features, LEVEL)
+        predicted, ends["lower"], ends["upper"] = estimator.predict_with_interval(
+            features, LEVEL if level is None else level
+        )
     except TooFewRowsError:  # scores without coverage; who asks for intervals is told why there are none
+        if level is not None:
+            raise
         predicted = estimator.predict_features(features)
     return Judgement(
         metrics=regression_metrics(y, predicted, **ends),

@@ -5,12 +5,17 @@ Letters: M models, B rows of a mini-batch, H hidden units, F features, O outputs
 
 from __future__ import annotations
 
+import copy
 import itertools
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
+import numpy as np
 import torch
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 from torch.nn import functional
 
@@ -115,6 +120,13 @@ class Network:
             self.layers.append(torch.stack(layers))
         self.gradients = [torch.zeros_like(layer) for layer in self.layers]
         self._places: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
+
+    def part(self, own: slice) -> Self:
+        """Some of the networks, which stay the same arrays."""
+        part = copy.copy(self)
+        part.layers, part.gradients = ([array[own] for array in arrays] for arrays in (self.layers, self.gradients))
+        part._places = {}
+        return part
 
     def __call__(self, X: Tensor) -> Tensor:
         """Outputs (M, B, O) of rows (B, F + 1), see :func:`with_one`; they last until the next call."""
@@ -231,6 +243,9 @@ def train(
 ) -> Trained:
     """Train every model on the same mini-batches and keep each at its best epoch.
 
+    The models are dealt to as many threads as torch may use, each of which works alone: shared products would have to wait
+    for the slowest thread several times a step. What is found does not depend on how they are dealt.
+
     Parameters
     ----------
     network, configs
@@ -241,32 +256,81 @@ def train(
     epochs : int
         At most.
     patience : int or None
-        Stop when no model has improved for so many epochs; None = run all epochs.
+        A model is kept as it is once it has not improved for so many epochs; None = run all epochs.
     batch_size, seed : int
 
     Returns
     -------
     Trained
     """
-    X, y = with_one(data[0]), data[1]
-    held = with_one(validation[0])
-    generator = torch.Generator().manual_seed(seed)
-    optimizer = _AdamW(network, configs)
-    best = torch.full((len(configs),), torch.inf)
-    when = torch.zeros(len(configs), dtype=torch.long)
-    kept = [layer.clone() for layer in network.layers]
-    for epoch in range(1, epochs + 1):
-        order = torch.randperm(len(X), generator=generator)
-        for rows in torch.split(order, batch_size):
-            network.backward(X[rows], y[rows], loss, generator)
+    rows, held = ((with_one(X), y) for X, y in (data, validation))
+    stop = threading.Event()
+
+    def alone(own: slice) -> Trained:
+        run = _Run(network.part(own), configs[own], rows, held, loss, batch_size)
+        return run.train(epochs, epochs if patience is None else patience, seed, stop)
+
+    parts = _in_threads(alone, len(configs), stop)
+    layers = [torch.cat(layer) for layer in zip(*(part.layers for part in parts), strict=True)]
+    return Trained(torch.cat([part.losses for part in parts]), torch.cat([part.epochs for part in parts]), layers)
+
+
+def _in_threads(work: Callable[[slice], Trained], n_models: int, stop: threading.Event) -> list[Trained]:
+    """Deal models to as many threads as torch may use here, each of which computes by itself."""
+    n_threads = min(torch.get_num_threads(), n_models)
+    if n_threads < 2:
+        return [work(slice(None))]
+    bounds = np.linspace(0, n_models, n_threads + 1).round().astype(int).tolist()
+
+    def by_itself(start: int, end: int) -> Trained:
+        torch.get_num_threads()  # a thread's first look at torch would otherwise lift the limit that is set next
+        with threadpool_limits(1, user_api="openmp"):
+            return work(slice(start, end))
+
+    with ThreadPoolExecutor(n_threads) as pool:
+        futures = [pool.submit(by_itself, start, end) for start, end in itertools.pairwise(bounds)]
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+        finally:  # after an error or an interrupt the other threads would go on to the last epoch
+            stop.set()
+        return [future.result() for future in futures]
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """Models that one thread trains; rows (n, F + 1) with their targets."""
+
+    network: Network
+    configs: Sequence[Config]
+    data: tuple[Tensor, Tensor]
+    held: tuple[Tensor, Tensor]
+    loss: Loss
+    batch_size: int
+
+    def train(self, epochs: int, patience: int, seed: int, stop: threading.Event) -> Trained:
+        """Run until no model may improve any more."""
+        generator = torch.Generator().manual_seed(seed)
+        optimizer = _AdamW(self.network, self.configs)
+        best = torch.full((len(self.configs),), torch.inf)
+        when = torch.zeros(len(self.configs), dtype=torch.long)
+        kept = [layer.clone() for layer in self.network.layers]
+        for epoch in range(1, epochs + 1):
+            waiting = epoch - when <= patience
+            if stop.is_set() or not waiting.any():
+                break
+            self._epoch(optimizer, generator)
+            # A model whose loss is no longer a number never counts as better.
+            current = self.loss(self.network(self.held[0]), self.held[1])
+            better = waiting & (current < best)
+            best, when = torch.where(better, current, best), torch.where(better, epoch, when)
+            for m in better.nonzero()[:, 0].tolist():
+                for old, new in zip(kept, self.network.layers, strict=True):
+                    old[m].copy_(new[m])
+        return Trained(best, when, kept)
+
+    def _epoch(self, optimizer: _AdamW, generator: torch.Generator) -> None:
+        """Every row once, in an order of chance."""
+        X, y = self.data
+        for rows in torch.split(torch.randperm(len(X), generator=generator), self.batch_size):
+            self.network.backward(X[rows], y[rows], self.loss, generator)
             optimizer.step()
-        # A model whose loss is no longer a number never counts as better.
-        current = loss(network(held), validation[1])
-        better = current < best
-        best, when = torch.where(better, current, best), torch.where(better, epoch, when)
-        for m in better.nonzero()[:, 0].tolist():
-            for old, new in zip(kept, network.layers, strict=True):
-                old[m].copy_(new[m])
-        if patience is not None and epoch - int(when.max()) >= patience:
-            break
-    return Trained(best, when, kept)

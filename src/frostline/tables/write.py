@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from frostline._drafts import drafting
 from frostline.errors import UserError
 from frostline.tables.cells import parse_number_format
 from frostline.tables.columns import columns_table
@@ -201,15 +201,12 @@ def _quoted(text: str) -> str:
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Yield a file that takes the name `path` when the block ends well, and is gone when it does not."""
-    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with drafting(path) as draft:
+            with draft.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}.") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()

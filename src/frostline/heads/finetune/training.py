@@ -325,4 +325,4 @@ def _explained(how: How) -> Iterator[None]:
             hint="use a shorter --max-length or --device cpu; --compare finetune-lora needs less than full fine-tuning",
         ) from error
     except KeyboardInterrupt as error:
-        raise KeyboardInterrupt(f"while fine-tuning ({how}), of which nothing is kept") from error
+        raise type(error)(f"while fine-tuning ({how}), of which nothing is kept") from error
