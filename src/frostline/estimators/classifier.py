@@ -296,8 +296,9 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
             return None
         given = self.class_weight
         if isinstance(given, Mapping):
-            given = by_label(given, classes.tolist(), "class_weight")
-        return class_weights(given, np.arange(len(classes)), codes)
+            labels = classes.tolist()
+            given = {labels[number]: w for number, w in by_label(given, labels, "class_weight").items()}
+        return class_weights(given, classes, codes)
 
     def _targets(self, y: NDArray[Any]) -> NDArray[Any]:
         if self._task == "multilabel":
