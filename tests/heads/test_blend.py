@@ -80,6 +80,20 @@ def test_numbers_are_weighed_by_least_squares():
     np.testing.assert_allclose(pool([a, b]), A @ [*pool.weights, pool.shift])
 
 
+def test_a_few_large_targets_do_not_decide_for_all_others():
+    rng = np.random.default_rng(4)
+    large = np.arange(1000) < 20
+    y = np.where(large, 1e4 * rng.normal(size=1000), rng.normal(size=1000))
+    good = y + np.where(large, 300.0, 0.1) * rng.normal(size=1000)
+    other = y + np.where(large, 300.0, 30.0) * rng.normal(size=1000)
+    pool = SumPool.fit([good, other], y)
+    assert pool.weights.tolist() == [1, 0]
+    assert pool.shift == 0
+    assert SumPool.fit([other, good], y).weights.tolist() == [0, 1]
+    alike = [y[~large] + rng.normal(size=980) for _ in range(2)]
+    assert all(SumPool.fit(alike, y[~large]).weights > 0.2)
+
+
 def test_weights_are_never_negative():
     y = np.arange(100.0)
     pool = SumPool.fit([y + np.sin(y), -y], y)
