@@ -18,7 +18,8 @@ from tiny_llms import save_llm
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("place")
     rng = np.random.default_rng(0)
-    (folder / "d.csv").write_text("id,text,y\n" + "".join(f"r{i},text {i},{'ab'[i % 2]}\n" for i in range(40)))
+    (folder / "d.csv").write_text("id,text,y,one\n" + "".join(f"r{i},text {i},{'ab'[i % 2]},7\n" for i in range(40)))
+    (folder / "large.csv").write_text("text,n\n" + "".join(f"text {i},{i}e200\n" for i in range(40)))
     pairs = [f"u{u},i{i},1\n" for u in range(9) for i in range(9) if (u + i) % 2]
     (folder / "pairs.csv").write_text("u,i,w\n" + "".join(pairs))
     (folder / "loop.csv").symlink_to("loop.csv")
@@ -58,6 +59,14 @@ SEED = "seed must be a whole number from 0 to 4294967295"
         ((*FIT, *TEXT, "--seed", -1), SEED),
         ((*FIT, *TEXT, "--class-weight", "[1, 2]"), "class_weight is None, 'balanced' or a weight for each label"),
         ((*FIT, *TEXT, "--class-weight", '{"b": -1}'), "The class weight of 'b' must be a positive number"),
+        (
+            ("fit", "large.csv", "--target", "n", *FIT[4:], *TEXT),
+            "Target 1 is 1e+200: beyond 1e+150 squared errors overflow",
+        ),
+        (("sweep", "large.csv", "--target", "n", *TEXT), "Target 1 is 1e+200: beyond 1e+150 squared errors overflow"),
+        (("sweep", "d.csv", "--target", "y", *TEXT, "--seed", -1), SEED),
+        (("sweep", "d.csv", "--target", "one", *TEXT), "There is one class only (7 in all 40 rows)"),
+        (("fit", "d.csv", "--target", "one", *FIT[4:], *TEXT), "There is one class only (7 in all 40 rows)"),
         ((*BEHAVIORAL, "--seed", -5), SEED),
         ((*BEHAVIORAL, "--test-size", "nan"), "test_size must be a share"),
         ((*BEHAVIORAL, "--test-size", 1), "test_size must be a share"),
