@@ -26,7 +26,7 @@ from frostline.studies.elm.data import ElmData, read_data
 from frostline.tables import VectorTable
 
 
-def judge(elm: frostline.ELM, data: ElmData) -> dict[str, Any]:
+def judge(elm: frostline.ELM, data: ElmData, n_draws: int) -> dict[str, Any]:
     """Score what is written about vectors of ids that the explainer does not know."""
     (space,), explainer, test = elm.explainer_.spaces.values(), elm.explainer_, data.parts["test"]
     assert space.reader is not None
@@ -34,15 +34,21 @@ def judge(elm: frostline.ELM, data: ElmData) -> dict[str, Any]:
         explainer.write(elm.prompt_of(), [(v,) for v in test.vectors], Decoding(guidance=guidance))
         for guidance in (1, 0)
     )
-    best = [one.text for one in elm.explain_many(elm.prompt_of(), [[v] for v in test.vectors], n_candidates=8)]
+    asked = [[v] for v in test.vectors] if n_draws else []
+    best = [one.text for one in elm.explain_many(elm.prompt_of(), asked, n_candidates=n_draws)] if n_draws else []
     texts = [data.texts[key] for key in test.ids]
     rows = evaluate_space(
-        explainer, space, test.vectors, written, texts, elm.names_, ids=[None] * len(texts), seed=0
+        explainer, space, test.vectors, written, texts, elm.names_, ids=[None] * len(texts), seed=0,
+        targets=data.targets(elm.names_, space.ids[: space.n_train]),
     )  # fmt: skip
     said = {name: [data.records.attribute_values(name, key) for key in test.ids] for name in data.pack.attributes}
     return {
         **means(rows),
-        "top1_best_of_8": identification(space.reader.read(best), space.reader.center(test.vectors)),
+        **(
+            {f"top1_best_of_{n_draws}": identification(space.reader.read(best), space.reader.center(test.vectors))}
+            if best
+            else {}
+        ),
         "top1_unguided": identification(space.reader.read(unguided), space.reader.center(test.vectors)),
         **attribute_scores(space, test.vectors, written, said),
         "examples": list(zip(texts[:3], written[:3], strict=True)),
@@ -61,6 +67,7 @@ def main() -> None:
     parser.add_argument("--encoder", default="auto")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--max-steps", type=int, default=120)
+    parser.add_argument("--draws", type=int, default=8, help="of which the best is taken beside; 0 = none")
     parser.add_argument("--stages", default="1")
     parser.add_argument("--lr", type=float)
     parser.add_argument("--llm", default="starter")
@@ -84,7 +91,8 @@ def main() -> None:
             options=options, cold=args.cold,
         )  # fmt: skip
         report = {"seed": seed, "seconds": round(time.perf_counter() - began), "loss": elm.report_["loss"]}
-        found.append({**report, "start": elm.report_["start"], **judge(elm, data)})
+        looks = [{key: look[key] for key in ("step", "loss", "score")} for look in elm.report_["log"]["evaluations"]]
+        found.append({**report, "start": elm.report_["start"], "looks": looks, **judge(elm, data, args.draws)})
         print(json.dumps(found[-1], indent=1, ensure_ascii=False), flush=True)
     scores = [key for key, value in found[0].items() if isinstance(value, float)]
     mean = {key: round(float(np.mean([one[key] for one in found])), 4) for key in scores}

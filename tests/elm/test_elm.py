@@ -64,7 +64,7 @@ def test_the_report_says_what_was_learnt_and_how_it_scored(fitted):
     assert {"consistency", "shuffled", "neighbor", "top1", "top1_shuffled", "invented", "copied"} <= set(scores)
     assert scores["true_text"] > 0.5 > scores["shuffled"]
     assert report["probes"]["vectors"]["kind"]["probe"] > 0.9
-    assert set(report["probes"]["vectors"]["kind"]) == {"text", "probe", "majority", "n"}
+    assert set(report["probes"]["vectors"]["kind"]) == {"text", "probe", "probe_as_many", "majority", "n"}
     assert report["start"].startswith("cold")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from frostline.elm.facts import Names, first_sentence, sentences
+from frostline.elm.facts import Names, first_sentence, sentences, without_idle_words
 
 CORPUS = [f"A {kind} film set in New York City by someone. It was American." for kind in "abcdefghij"] + [
     f"The plot follows John {letter}xyz to Paris." for letter in "ABCDEFGHIJ"
@@ -71,3 +71,22 @@ def test_sentences_end_where_sentences_end():
     assert sentences(text) == ["Mr. Smith went home.", '"Why?" he asked J. R. Jones!', "Then 3 men came."]
     assert first_sentence(text) == "Mr. Smith went home."
     assert first_sentence("") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("The film is a 1995 comedy by someone. The film is a success.", "A 1995 comedy. The film is a success."),
+        ("The film was an old one.", "An old one."),
+        ("The film is a comedy and was a success.", "The film is a comedy and was a success."),
+        ("The book is a comedy.", "The book is a comedy."),
+        ("It stars someone as someone, a spy, with several people.", "It stars someone as someone, a spy."),
+        ("A film.\n- Produced by someone, it is long.", "A film.\n- Produced by someone, it is long."),
+        ("A film. Produced and shot by someone, it is long.", "A film. It is long."),
+        ("A film by someone of the north.", "A film by someone of the north."),
+        ("", ""),
+    ],
+)
+def test_words_that_would_stand_in_any_text_are_left_out(text, said):
+    assert without_idle_words(text, "film") == said
+    assert without_idle_words(said, "film") == said

@@ -53,7 +53,9 @@ def elm_card(explainer: Explainer, pack: Pack, report: Mapping[str, Any]) -> str
         lines += [f"| {_WORDS[key]} | {value:.3f} |" for key, value in scores.items() if key in _WORDS]
         for attribute, own in report["probes"].get(name, {}).items():
             if own:
-                beside = f"a linear probe {own['probe']:.3f}, the majority {own['majority']:.3f}"
+                alike = own.get("probe_as_many")
+                alike = "" if alike is None else f", or {alike:.3f} naming as many values as the text"
+                beside = f"a linear probe {own['probe']:.3f}{alike}; the majority {own['majority']:.3f}"
                 lines.append(f"| {attribute} that the text names is right ({beside}) | {own['text']:.3f} |")
     if report["skipped"]:
         lines += ["", "## Tasks that were not learnt", ""]

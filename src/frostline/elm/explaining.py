@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from frostline.elm.decoding import Decoding, row_seed
 from frostline.elm.explanation import Explanation
+from frostline.elm.facts import without_idle_words
 from frostline.elm.model import ElmModel, Placed
 from frostline.elm.probes import judge_claims
 from frostline.elm.prompts import Prompt, PromptEncoder
@@ -63,6 +64,8 @@ class Explainer:
     texts : mapping of str to str
         Target texts of training rows.
     seed : int
+    noun : str
+        What a row is.
     """
 
     model: ElmModel
@@ -70,13 +73,15 @@ class Explainer:
     spaces: Mapping[str, SpaceState]
     texts: Mapping[str, str]
     seed: int
+    noun: str
     _banks: dict[tuple[Prompt, Decoding], tuple[list[str], list[str]]] = field(default_factory=dict)
 
     def write(self, prompt: Prompt, vectors: Sequence[Vectors], decoding: Decoding, number: int = 0) -> list[str]:
-        """Answers to one prompt about each tuple of vectors; `number` 0 is greedy unless `decoding` draws."""
+        """Answers to one prompt about each tuple of vectors, without idle words; `number` 0 is greedy unless `decoding` draws."""
         encoded = self.encoder.prompt(prompt)
         items = [Placed(encoded, own) for own in vectors]
-        return self.model.generate(items, decoding, [row_seed(own, self.seed, number) for own in vectors])
+        texts = self.model.generate(items, decoding, [row_seed(own, self.seed, number) for own in vectors])
+        return [without_idle_words(text, self.noun) for text in texts]
 
     def explain(
         self, prompt: Prompt, questions: Sequence[Question], decoding: Decoding, n_candidates: int = 1
@@ -183,6 +188,9 @@ class Explainer:
                 columns.append(place.training_vectors[drawn])
             vectors = [tuple(column[i] for column in columns) for i in range(n)]
             texts = self.write(prompt, [*vectors, tuple(place.mean for place in places)], decoding)
-            texts += self.model.generate([Placed(self.encoder.prompt(prompt, empty=True), ())], decoding, [self.seed])
+            bare = Placed(self.encoder.prompt(prompt, empty=True), ())
+            texts += [
+                without_idle_words(text, self.noun) for text in self.model.generate([bare], decoding, [self.seed])
+            ]
             self._banks[key] = texts, [space.ids[i] for i in rows]
         return self._banks[key]

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Names", "first_sentence", "sentences"]
+__all__ = ["Names", "first_sentence", "sentences", "without_idle_words"]
 
 FEWEST = 8
 """Rows that must share a run before it may count as common ..."""
@@ -40,6 +40,9 @@ _LEFT = re.compile(
     rf",?\s*(?:and\s)?{_VERB}(?:\sand\s\w+)?\sby(?=[.,;]|$)|,?\s(?:that|which|who|and|with|by)(?=[.;]|$)"
 )
 _SUBJECT = re.compile(r"^(It|The \w+),(?:\sand)?\s(?=(?:is|was|were|won|had)\b)")
+_IDLE = re.compile(r",?\s(?:by|as|from|with)\s(?:someone|several people)(?=[.;]|$|,\s(?:and|which)\b)")
+_OPENER = re.compile(r"(?:^|(?<=[.!?]\s))[A-Z]\w+(?:\sand\s\w+)?\sby\s(?:someone|several people),\s(\w)")
+_GOES_ON = re.compile(r"\sand\s(?:is|was|has|had|won|stars|starred|received|features)\b")
 _SHORTEST = 4
 
 
@@ -100,6 +103,24 @@ def sentences(text: str) -> list[str]:
 def first_sentence(text: str) -> str:
     """The first sentence of a text."""
     return next(iter(sentences(text)), "")
+
+
+def without_idle_words(text: str, noun: str) -> str:
+    """Leave out of a written text what would stand in any.
+
+    "The film is a comedy by someone." is "A comedy.": words that all texts share make them alike, and so the vectors that are
+    read from them. A sentence that goes on after its verb ("The film is a comedy and was a success.") keeps its subject.
+
+    Parameters
+    ----------
+    text : str
+    noun : str
+        What a row is.
+    """
+    bare = _IDLE.sub("", _OPENER.sub(lambda found: found[1].upper(), text))
+    if _GOES_ON.search(first_sentence(bare)):
+        return bare
+    return re.sub(rf"^The {re.escape(noun)} (?:is|was) (an?)\b", lambda found: found[1].capitalize(), bare)
 
 
 @dataclass(frozen=True)

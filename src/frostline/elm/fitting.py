@@ -31,7 +31,6 @@ from frostline.elm.tasks import Task
 from frostline.elm.training import TrainingLog, train
 from frostline.elm.warm import space_name, warm_adapter, warm_folder
 from frostline.errors import UserError
-from frostline.keys import plain_text
 
 __all__ = ["FitReport", "Fitted", "fit_model", "primary_task"]
 
@@ -59,8 +58,8 @@ class FitReport:
     scores : dict of space to dict
         On held-out ids.
     probes : dict of space to dict of attribute to dict
-        On the same ids: how often the values that a text names are the row's (``text``), a linear probe's accuracy (``probe``)
-        and the majority's (``majority``).
+        On the same ids: how often the values that a text names are the row's (``text``), a linear probe's accuracy (``probe``),
+        where it names as many values as the text too (``probe_as_many``), and the majority's (``majority``).
     log : TrainingLog
     skipped, empty : dict
         Tasks that were not asked and why; rows that lacked a field, by task.
@@ -148,7 +147,8 @@ def fit_model(
     held, _ = _placed(data, prompts, options, llm, part=1)
     spaces = {name: _state(data, name, adapters[name], readers[name]) for name in data.spaces}
     trained = set().union(*(data.parts[name][0] for name in spaces))
-    explainer = Explainer(model, prompts, spaces, {k: v for k, v in data.texts.items() if k in trained}, seed)
+    texts = {key: text for key, text in data.texts.items() if key in trained}
+    explainer = Explainer(model, prompts, spaces, texts, seed, data.records.pack.noun)
     judge = _judge(explainer, data, options) if options.select == "consistency" else None
     digest = _fingerprint(llm, items, held, {"adapter": vars(config), "warm": warm}, options, seed)
     kept = None if checkpoint is None else Checkpoint(checkpoint, digest)
@@ -163,7 +163,7 @@ def fit_model(
         loss=log.best.loss,
         counts=data.counts,
     )
-    _score(report, explainer, data, {plain_text(targets[key]) for key in trained}, options)
+    _score(report, explainer, data, {targets[key] for key in trained}, options)
     report.seconds = time.perf_counter() - began
     return Fitted(explainer, report)
 

@@ -120,9 +120,10 @@ def load_elm(elm: ELM, folder: str | Path, *, device: str, store: Any, progress:
     }
     prompts = PromptEncoder(llm.tokenizer, config.n_soft_tokens, chat=llm.chat)
     texts = _read_texts(Path(folder).expanduser(), manifest["texts"])
-    elm.explainer_ = Explainer(model, prompts, spaces, texts, int(manifest["params"]["seed"]))
+    noun = manifest["names"]["noun"]
+    elm.explainer_ = Explainer(model, prompts, spaces, texts, int(manifest["params"]["seed"]), noun)
     elm.pack_, elm.tuned_, elm.report_ = pack_from_json(manifest["pack"]), manifest["tuned"], manifest["report"]
-    elm.names_ = Names(frozenset(manifest["names"]["common"]), manifest["names"]["noun"])
+    elm.names_ = Names(frozenset(manifest["names"]["common"]), noun)
     elm.config_, elm.digest = config, _digest(manifest)
 
 

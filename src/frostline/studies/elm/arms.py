@@ -14,7 +14,6 @@ from frostline.elm.evaluation import attribute_rows, evaluate_space
 from frostline.elm.model import Placed
 from frostline.elm.stages import STAGES
 from frostline.errors import UserError
-from frostline.keys import plain_text
 from frostline.studies.elm.data import ElmData, Part
 from frostline.tables import VectorTable
 
@@ -165,7 +164,7 @@ def _judge(elm: ELM, data: ElmData, given: NDArray[np.float32]) -> dict[str, Any
     learnt = data.targets(elm.names_, space.ids[: space.n_train])
     rows: dict[str, NDArray[Any]] = evaluate_space(
         explainer, replace(space, reader=data.reader), test.vectors, written, own, elm.names_, ids=[None] * len(own),
-        targets={plain_text(text) for text in learnt}, seed=0,
+        targets=learnt, seed=0,
     )  # fmt: skip
     rows |= _losses(elm, data, given)
     said = {
