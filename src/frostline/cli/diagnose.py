@@ -31,7 +31,9 @@ def diagnose(
         typer.Option("--fail-on", metavar="O", help="issue, or tip (and issues): exit 3 where there is one."),
     ] = None,
     test: Annotated[str | None, typer.Option("--test", metavar="F", help="Test rows, used as given.")] = None,
-    test_size: Annotated[float, typer.Option("--test-size", metavar="P", help="Share of rows held out.")] = 0.2,
+    test_size: Annotated[
+        float | None, typer.Option("--test-size", metavar="P", help="Share of rows held out. [default: 0.2]")
+    ] = None,
     group: Annotated[
         str | None, typer.Option("--group", metavar="C", help="Values of this column are never split.")
     ] = None,

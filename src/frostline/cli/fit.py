@@ -19,7 +19,9 @@ def fit(
     ],
     out: Annotated[str | None, typer.Option("--out", metavar="DIR", help="Folder of the artifact.")] = None,
     test: Annotated[str | None, typer.Option("--test", metavar="F", help="File of test rows, used as given.")] = None,
-    test_size: Annotated[float, typer.Option("--test-size", metavar="S", help="Share of rows held out.")] = 0.2,
+    test_size: Annotated[
+        float | None, typer.Option("--test-size", metavar="S", help="Share of rows held out. [default: 0.2]")
+    ] = None,
     cv: Annotated[int | None, typer.Option("--cv", metavar="K", help="K folds instead of a test part.")] = None,
     refit: Annotated[bool, typer.Option("--refit", help="Train the saved model on the test part as well.")] = False,
     group: Annotated[

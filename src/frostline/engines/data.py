@@ -27,6 +27,9 @@ Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 FEWEST_ROWS = 5
 """Rows with which a regression is tried."""
 
+TEST_SIZE = 0.2
+"""Share of rows held out where nothing is said of it."""
+
 
 @dataclass(frozen=True)
 class FitRows:
@@ -181,6 +184,7 @@ def make_split(rows: FitRows, groups: NDArray[np.intp], options: FitOptions) -> 
         Too few groups, or options that exclude each other.
     """
     _check_options(options)
+    size = TEST_SIZE if options.test_size is None else options.test_size
     stratify = rows.task == "classification"
     how = "by distinct text" + (", id or group" if rows.keys else "") + (", stratified by class" if stratify else "")
     if rows.has_test_file:
@@ -193,7 +197,7 @@ def make_split(rows: FitRows, groups: NDArray[np.intp], options: FitOptions) -> 
         if options.cv:
             folds, sentence = windows(rows.times, groups, options.cv)
             return folds, f"{sentence} The saved model saw all rows."
-        part, sentence = latest_rows(rows.times, groups, options.test_size)
+        part, sentence = latest_rows(rows.times, groups, size)
         return [part], sentence
     if options.cv:
         folds = splits.group_folds(rows.y, groups, options.cv, options.seed, stratify)
@@ -201,11 +205,14 @@ def make_split(rows: FitRows, groups: NDArray[np.intp], options: FitOptions) -> 
             folds,
             f"{options.cv}-fold cross-validation, split {how}, seed {options.seed}; the saved model saw all rows.",
         )
-    parts = splits.holdout(rows.y, groups, options.test_size, options.seed, stratify)
-    return [parts], f"{options.test_size:.0%} of the rows held out, split {how}, seed {options.seed}."
+    parts = splits.holdout(rows.y, groups, size, options.seed, stratify)
+    return [parts], f"{size:.0%} of the rows held out, split {how}, seed {options.seed}."
 
 
 def _check_options(options: FitOptions) -> None:
+    if options.test_size is not None and (options.cv or options.test):
+        other = "--cv" if options.cv else "a test file"
+        raise UserError(f"--test-size and {other} both say which rows are held out; allowed is one of them.")
     if options.on_overlap not in (allowed := ("report", "error")):
         raise UserError(
             f"Unknown on_overlap {options.on_overlap!r}. Allowed: {', '.join(allowed)}.",

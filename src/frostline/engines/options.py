@@ -79,8 +79,8 @@ class FitOptions:
         Column to predict; of numbers also several. A name that is no column is read as names with commas between them.
     test : str, optional
         File of test rows, used as given.
-    test_size : float, default=0.2
-        Share of rows held out where no test file is given.
+    test_size : float, optional
+        Share of rows held out where neither a test file nor folds are given; None = 0.2.
     cv : int, optional
         Number of folds; instead of a test part.
     refit : bool, default=False
@@ -122,7 +122,7 @@ class FitOptions:
 
     target: str | Sequence[str]
     test: str | None = None
-    test_size: float = 0.2
+    test_size: float | None = None
     cv: int | None = None
     refit: bool = False
     group: str | None = None
