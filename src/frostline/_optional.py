@@ -25,13 +25,19 @@ def require(module: str, *, extra: str, needed_for: str) -> ModuleType:
     Raises
     ------
     MissingExtraError
-        The package is not installed.
+        The package is not installed, or is broken.
     """
+    name = module.partition(".")[0]
     try:
         return importlib.import_module(module)
-    except ImportError as error:
-        name = module.partition(".")[0]
+    except (
+        ImportError,
+        OSError,
+        RuntimeError,
+    ) as error:  # compiled packages raise all three where their libraries lack
+        absent = isinstance(error, ModuleNotFoundError) and error.name in (name, module)
+        what = "is not installed" if absent else f"cannot be imported ({type(error).__name__}: {error})"
         raise MissingExtraError(
-            f"The package {name!r} is not installed; it is needed for {needed_for}.",
-            hint=f"pip install 'frostline[{extra}]'",
+            f"The package {name!r} {what}; it is needed for {needed_for}.",
+            hint=f"pip install {'' if absent else '--upgrade --force-reinstall '}'frostline[{extra}]'",
         ) from error

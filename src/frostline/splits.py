@@ -8,7 +8,7 @@ equal nothing, themselves included.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,31 @@ from numpy.typing import NDArray
 from frostline._columns import Indices, KeyColumn, is_missing, key_codes, key_values
 from frostline.errors import UserError
 
-__all__ = ["Indices", "KeyColumn", "Split", "group_folds", "group_ids", "holdout", "overlap", "time_holdout"]
+__all__ = [
+    "Indices",
+    "KeyColumn",
+    "Split",
+    "check_seed",
+    "group_folds",
+    "group_ids",
+    "holdout",
+    "overlap",
+    "time_holdout",
+]
 
 Split: TypeAlias = tuple[Indices, Indices]
 """Row numbers of the training part and of the test part, each ascending."""
+
+
+def check_seed(seed: Any) -> None:
+    """Refuse what not every generator of random numbers takes: scikit-learn's want 32 bits.
+
+    Raises
+    ------
+    UserError
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
+        raise UserError(f"seed must be a whole number from 0 to 4294967295, got {seed!r}.")
 
 
 def group_ids(*keys: KeyColumn) -> Indices:

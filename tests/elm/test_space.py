@@ -62,6 +62,7 @@ def test_interpolation_and_traversal():
     for call, said in (
         (lambda: interpolate([0], [1, 2]), "one width"),
         (lambda: traverse([1], [0], 1, 1), "no length"),
+        (lambda: traverse([1], [1], 1, 100_000_000), "at most 10000"),
         (lambda: traverse([1], [1], 1, 0), "steps"),
         (lambda: traverse([1], [1, 2], 1, 1), "own width"),
     ):

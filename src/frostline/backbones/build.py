@@ -19,7 +19,16 @@ from frostline.errors import UserError, nearest
 
 transformers_logging: Any = _transformers_logging  # carries no types
 
-__all__ = ["BALANCED", "ENCODER_HALVES", "PRECISIONS", "Blueprint", "auto_class", "build_model", "explained"]
+__all__ = [
+    "BALANCED",
+    "ENCODER_HALVES",
+    "PRECISIONS",
+    "Blueprint",
+    "auto_class",
+    "build_model",
+    "explained",
+    "usable_device",
+]
 
 PRECISIONS = {
     "exact": torch.float32,
@@ -90,7 +99,7 @@ class Blueprint:
             require("accelerate", extra="int8", needed_for="precision 'int8'")
         if precision == "int8" and parts.get("seed") is not None:
             raise UserError("Random weights are not quantized, so precision 'int8' does not go with 'random:'.")
-        return cls(precision=precision, device=_device(device), **parts)
+        return cls(precision=precision, device=usable_device(device), **parts)
 
     @property
     def auto_class(self) -> Any:
@@ -105,7 +114,16 @@ class Blueprint:
         return torch.float32 if main and self.precision in ("fast", "int8") else PRECISIONS[self.precision]
 
 
-def _device(name: str) -> str:
+def usable_device(name: str) -> str:
+    """The device that a name stands for here.
+
+    Raises
+    ------
+    UserError
+        It cannot be used.
+    MissingExtraError
+        ``"balanced"`` needs accelerate.
+    """
     if name == BALANCED:
         require("accelerate", extra="large", needed_for="device 'balanced'")
         return name

@@ -44,6 +44,7 @@ __all__ = [
     "embedding_of",
     "emit",
     "inputs_of",
+    "refuse_empty",
     "show_forecast",
     "split",
     "store_of",
@@ -125,8 +126,19 @@ def split(values: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(part.strip() for value in values or () for part in value.split(",") if part.strip())
 
 
+def refuse_empty(given: Mapping[str, Any], *names: str) -> None:
+    """Refuse flags that name nothing: an empty variable of a script would else change the job without a word."""
+    for name in names:
+        value = given.get(name)
+        if value not in (None, []) and not (value.strip() if isinstance(value, str) else split(value)):
+            raise frostline.UserError(
+                f"--{name.replace('_', '-')} is given and names nothing.", hint="leave it out, or say which"
+            )
+
+
 def inputs_of(given: Mapping[str, Any]) -> Any:
     """The library's `inputs`, from a command's arguments by name: ``locals()`` before anything else."""
+    refuse_empty(given, "text", "template", "columns", "id")
     return frostline.InputOptions(
         given["text"], given["template"], split(given["columns"]), given["id"], given["number_format"]
     )
@@ -134,6 +146,7 @@ def inputs_of(given: Mapping[str, Any]) -> Any:
 
 def embedding_of(given: Mapping[str, Any]) -> Any:
     """The library's `embedding`, from a command's arguments by name: ``locals()`` before anything else."""
+    refuse_empty(given, "layers", "pooling", "fusion")
     plain = ("pooling", "fusion", "max_length", "overflow", "precision", "device", "trust_remote_code")
     return frostline.EmbedOptions(
         backbone=backbone_of(given["backbone"]),
@@ -154,6 +167,8 @@ def store_of(store: str | None, no_store: bool) -> str | None:
     """The library's `store` argument."""
     if store is not None and no_store:
         raise frostline.UserError("Both --store and --no-store are given; allowed is one of them.")
+    if store == "":
+        raise frostline.UserError("--store is given without a folder.", hint="name one, or leave the flag out")
     return None if no_store else store or "default"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import transformers
 
-from frostline.backbones.build import explained
+from frostline.backbones.build import explained, usable_device
 from frostline.backbones.identity import folder_identity
 from frostline.backbones.locate import locate
 from frostline.errors import UserError, nearest
@@ -77,8 +77,9 @@ def load_llm(name: str, *, dtype: str = "float32", device: str = "auto") -> Llm:
     Raises
     ------
     UserError
-        An unknown name, or a model that cannot be composed with soft tokens.
+        An unknown name, a model that cannot be composed with soft tokens, or a device that cannot be used here.
     """
+    device = _one_device(device)
     if dtype not in DTYPES:
         raise UserError(
             f"Unknown precision {dtype!r}. Allowed: {', '.join(DTYPES)}.", hint=nearest(str(dtype), DTYPES) or None
@@ -115,10 +116,15 @@ def _checked_folder(name: str) -> Path:
     return folder
 
 
+def _one_device(name: str) -> str:
+    if name == "balanced":
+        raise UserError("An explainer's language model runs on one device, not balanced over several.", hint="auto")
+    return usable_device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+
+
 def compose(name: str, model: Any, tokenizer: Any, identity: dict[str, str], device: str = "auto") -> Llm:
     """Freeze a loaded model and measure what an adapter must know of it."""
-    where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    model = model.to(where).eval().requires_grad_(False)
+    model = model.to(_one_device(device)).eval().requires_grad_(False)
     text = model.config.get_text_config()
     window = next((int(getattr(text, key)) for key in _POSITIONS if getattr(text, key, None)), None)
     table = model.get_input_embeddings()

@@ -16,6 +16,9 @@ from frostline.errors import UserError
 
 __all__ = ["interpolate", "traverse"]
 
+MOST_STEPS = 10_000
+"""Each is described on its own, so that more are a mistake."""
+
 
 def interpolate(a: ArrayLike, b: ArrayLike, weight: float = 0.5) -> NDArray[np.float32]:
     """The point between two vectors.
@@ -65,7 +68,7 @@ def traverse(vector: ArrayLike, direction: ArrayLike, length: float, steps: int)
     norm = float(np.linalg.norm(way))
     if norm == 0 or not np.isfinite(norm):
         raise UserError("The direction has no length.")
-    if steps < 1:
-        raise UserError(f"steps must be 1 or more, got {steps}.")
+    if not 1 <= steps <= MOST_STEPS:
+        raise UserError(f"steps must be 1 or more and at most {MOST_STEPS}, got {steps}.")
     shares: NDArray[Any] = np.linspace(0.0, 1.0, steps + 1)[:, None]
     return (start + shares * (length / norm) * way).astype(np.float32)

@@ -17,6 +17,7 @@ from frostline.elm.targets import Example, Examples, Teacher, build_examples, wi
 from frostline.elm.tasks import Pack
 from frostline.errors import UserError
 from frostline.keys import key_split, linked_keys, plain_text, title_key
+from frostline.splits import check_seed
 from frostline.tables import VectorTable, check_vectors, id_text, pick_columns, read_table, read_vectors, to_rows
 
 __all__ = ["Prepared", "as_spaces", "as_table", "main_text", "prepare_data", "refuse_shared", "row_keys"]
@@ -130,6 +131,7 @@ def prepare_data(
     UserError
         Ids that do not match, one row on both sides, or a table that no task can use.
     """
+    check_seed(seed)
     if isinstance(held_out, str):
         table, held_out, n_left_out = _by_column(table, id, held_out)
     else:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from frostline._optional import require
 from frostline.errors import UserError, nearest
 
-__all__ = ["STAGES", "AdaptOptions", "Stage"]
+__all__ = ["LOW_RANK", "STAGES", "AdaptOptions", "Stage"]
+
+LOW_RANK = "training language models by low-rank matrices (tune='lora')"
+"""What needs peft, for messages."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,8 @@ class AdaptOptions:
         Raises
         ------
         UserError
+        MissingExtraError
+            Low-rank training needs peft.
         """
         for name, allowed in (
             ("stages", tuple(STAGES)),
@@ -141,6 +147,10 @@ class AdaptOptions:
             raise UserError(f"max_steps must be 1 or more, or None, got {self.max_steps}.")
         if self.max_target_tokens < 2:
             raise UserError(f"max_target_tokens must be 2 or more, got {self.max_target_tokens}.")
+        if self.lr is not None and not 0 < self.lr < float("inf"):
+            raise UserError(f"lr must be a positive number, got {self.lr}.")
+        if self.trains_llm and self.tune == "lora":
+            require("peft", extra="lora", needed_for=LOW_RANK)
         return self
 
     def after(self, *, warm: bool) -> AdaptOptions:

@@ -162,7 +162,10 @@ def load_pack(name: str | Path) -> Pack:
     if str(name) in PACKS:
         text = resources.files("frostline.elm").joinpath("packs", f"{name}.yaml").read_text(encoding="utf-8")
     elif Path(name).is_file():
-        text = Path(name).read_text(encoding="utf-8")
+        try:
+            text = Path(name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{name} cannot be read as YAML: {error}.") from error
     else:
         raise UserError(
             f"Unknown tasks {str(name)!r}. Allowed: {', '.join(PACKS)}, or a YAML file.",

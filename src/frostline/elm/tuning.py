@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from frostline.backbones.lowrank import add_low_rank
 from frostline.elm.model import ElmModel
-from frostline.elm.stages import AdaptOptions
+from frostline.elm.stages import LOW_RANK, AdaptOptions
 from frostline.errors import ArtifactError
 
 __all__ = ["add_lora", "load_parameters", "parameters_of", "prepare", "recompute"]
@@ -49,7 +49,7 @@ def add_lora(model: ElmModel, rank: int, seed: int) -> None:
         model.lm,
         rank,
         seed,
-        needed_for="training a language model by low-rank matrices (tune='lora')",
+        needed_for=LOW_RANK,
         task="CAUSAL_LM",
     )
     model.lm.requires_grad_(False)

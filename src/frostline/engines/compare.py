@@ -22,6 +22,7 @@ from frostline.engines.data import FitRows, group_rows, read_rows
 from frostline.engines.inputs import build_embedder
 from frostline.engines.options import EmbedOptions, FitOptions, InputOptions
 from frostline.errors import UserError
+from frostline.estimators import TextClassifier, TextRegressor
 from frostline.features import Features
 from frostline.heads import make_head, reads_layers
 from frostline.numerics.fusion import check_fusion
@@ -94,7 +95,7 @@ def sweep(
     if html is not None:
         check_output(html, (".html",))
     rows = read_rows(train, options, inputs)
-    _check_heads(heads, rows, options.seed)
+    _check_learnable(heads, rows, options.seed)
     embedder = build_embedder(replace(embedding, layers="final", pooling="recipe", fusion="concat"), inputs)
     found = _readings(embedder, embedding.layers, poolings, fusions)
     rendered = embedder.render(rows.table)
@@ -130,8 +131,11 @@ def sweep(
     return report
 
 
-def _check_heads(heads: Sequence[str], rows: FitRows, seed: int) -> None:
+def _check_learnable(heads: Sequence[str], rows: FitRows, seed: int) -> None:
     """Refuse heads that do not suit the task, sets of labels, and several targets."""
+    blank = TextRegressor(seed=seed) if rows.task == "regression" else TextClassifier(seed=seed)
+    blank.check_params()
+    blank.check_target(rows.y, len(rows.y))
     if len(rows.targets) > 1:
         raise UserError("A sweep compares readings for one target.", hint="name one of them")
     if rows.task == "multilabel":

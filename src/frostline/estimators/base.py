@@ -27,7 +27,7 @@ from frostline.features import Features, PlainTexts
 from frostline.heads import LabelPool, LogPool, SumPool, make_head, reads_layers
 from frostline.rendering import AnyExtractor, Rendered, RowReader
 from frostline.reports.model import CandidateScore, FitReport
-from frostline.splits import group_ids
+from frostline.splits import check_seed, group_ids
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -342,8 +342,7 @@ class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
             )
         if self.embedder is not None and not isinstance(self.embedder, TextEmbedder):
             raise UserError(f"embedder must be a TextEmbedder or None, got {type(self.embedder).__name__}.")
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int | np.integer) or self.seed < 0:
-            raise UserError(f"seed must be a whole number, 0 or larger, got {self.seed!r}.")
+        check_seed(self.seed)
         # Refuses a head that does not suit before anything runs.
         fusion = self.fusion if self.embedder is None else self.embedder.fusion
         if reads_layers(self._new_head()) and fusion not in ("concat", "auto"):

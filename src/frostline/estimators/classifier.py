@@ -265,7 +265,7 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         classes = np.unique(labels)
         if len(classes) < 2:
             raise UserError(
-                f"There is one class only ({classes[0]!r} in all {len(labels)} rows); a classifier needs two or more.",
+                f"There is one class only ({classes[:1].tolist()[0]!r} in all {len(labels)} rows); a classifier needs two or more.",
                 hint="check the target column",
             )
         check_decision(self.decision, classes.tolist())
@@ -296,8 +296,9 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
             return None
         given = self.class_weight
         if isinstance(given, Mapping):
-            given = by_label(given, classes.tolist(), "class_weight")
-        return class_weights(given, np.arange(len(classes)), codes)
+            labels = classes.tolist()
+            given = {labels[number]: w for number, w in by_label(given, labels, "class_weight").items()}
+        return class_weights(given, classes, codes)
 
     def _targets(self, y: NDArray[Any]) -> NDArray[Any]:
         if self._task == "multilabel":

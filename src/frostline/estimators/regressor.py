@@ -29,6 +29,9 @@ from frostline.uncertainty import CrossIntervals, ResidualIntervals, TooFewRowsE
 
 __all__ = ["TextRegressor"]
 
+LARGEST = 1e150
+"""Targets beyond this have squares that no float holds."""
+
 
 class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
     """Predict a number from strings or table rows by the hidden states of a frozen language model.
@@ -274,6 +277,12 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         if not np.isfinite(values).all():
             row = int(np.flatnonzero(~np.isfinite(values))[0])
             raise UserError(f"Target {row} is {values[row]}: NaN or infinity cannot be learnt.", hint="drop those rows")
+        if (large := np.abs(values) > LARGEST).any():
+            row = int(np.flatnonzero(large)[0])
+            raise UserError(
+                f"Target {row} is {values[row]}: beyond {LARGEST:g} squared errors overflow.",
+                hint="write the targets in a larger unit",
+            )
         return values
 
     def _targets(self, y: NDArray[Any]) -> NDArray[Any]:

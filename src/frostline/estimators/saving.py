@@ -178,9 +178,15 @@ def load(
     """
     manifest, tensors = read_folder(folder)
     where = f"{folder}/frostline.json"
+    kind = manifest.get("kind")
+    if "kind" in manifest and kind not in _KINDS:
+        raise ArtifactError(
+            f"{where} holds {kind!r}, which does not predict; allowed: {', '.join(_KINDS)}.",
+            hint="the folder of an adapt is for frostline explain"
+            if kind == "ELM"
+            else "give the --out folder of a fit",
+        )
     check_keys(manifest, _KEYS, where)
-    if manifest["kind"] not in _KINDS:
-        raise ArtifactError(f"{where} holds a {manifest['kind']!r}; allowed: {', '.join(_KINDS)}.")
     run_time = {"store": store, "device": device, "progress": progress, "trust_remote_code": trust_remote_code}
     estimator = _rebuild(manifest, manifest["kind"], dict(tensors[_HEAD_FILE]), run_time, str(folder))
     estimator.rows_ = TrainingRows.from_state(tensors[_ROWS_FILE]) if _ROWS_FILE in tensors else None

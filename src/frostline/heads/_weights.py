@@ -47,6 +47,11 @@ def class_weights(
                 hint=nearest(class_weight, ["balanced"]) or None,
             )
         return np.asarray(len(codes) / (len(classes) * n), dtype=np.float64)
+    if not isinstance(class_weight, Mapping):
+        raise UserError(
+            f"class_weight is None, 'balanced' or a weight for each label, got {class_weight!r}.",
+            hint="write a mapping: {'a': 2.0, 'b': 1.0}",
+        )
     weights = np.ones(len(classes))
     known = classes.tolist()
     for label, weight in class_weight.items():

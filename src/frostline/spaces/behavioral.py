@@ -17,6 +17,7 @@ from frostline.errors import UserError
 from frostline.numerics.metrics import paired_difference
 from frostline.numerics.ranking import ranking_scores, top_k
 from frostline.spaces.pairs import Pairs
+from frostline.splits import check_seed
 
 __all__ = ["BehavioralSpace", "behavioral_space"]
 
@@ -111,8 +112,11 @@ def behavioral_space(
     Hu, Koren and Volinsky, 2008, "Collaborative filtering for implicit feedback datasets" (the loss). Tennenholtz et
     al., 2023, arXiv 2310.04475, section 5 (its use). Takács, Pilászy and Tikk, 2011 (the solver, in `implicit`).
     """
+    check_seed(seed)
     pairs = Pairs.of(users, items, ratings, names=("user", "item"))
-    if not 0 < dim < min(pairs.shape):
+    if dim < 1:
+        raise UserError(f"The width of vectors must be 1 or more, got {dim}.")
+    if not dim < min(pairs.shape):
         raise UserError(
             f"Vectors of width {dim} need more users and items than that; got {pairs.shape[0]} users and {pairs.shape[1]} items.",
             hint=f"ask for a width below {min(pairs.shape)} (--dim)",

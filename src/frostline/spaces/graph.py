@@ -15,6 +15,7 @@ from scipy.stats import rankdata
 from frostline.contracts import FloatArray
 from frostline.errors import UserError
 from frostline.spaces.pairs import Pairs
+from frostline.splits import check_seed
 
 __all__ = ["GraphSpace", "graph_space"]
 
@@ -84,6 +85,7 @@ def graph_space(
     ----------
     Ng, Jordan and Weiss, 2001; von Luxburg, 2007, arXiv 0711.0189 (normalized spectral embedding).
     """
+    check_seed(seed)
     left, right = np.asarray(sources), np.asarray(targets)
     if left.shape != right.shape or left.ndim != 1:
         raise UserError(f"Links need two columns of one length; got {left.shape} and {right.shape}.")

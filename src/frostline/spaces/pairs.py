@@ -64,7 +64,15 @@ class Pairs:
         return replace(self, ends=(self.ends[0][chosen], self.ends[1][chosen]), weights=self.weights[chosen])
 
     def split(self, test_size: float) -> tuple[Pairs, Pairs]:
-        """Hold out about a share of the pairs, by a hash of both ids."""
+        """Hold out about a share of the pairs, by a hash of both ids.
+
+        Raises
+        ------
+        UserError
+            The share is not at least 0 and below 1.
+        """
+        if not 0 <= test_size < 1:
+            raise UserError(f"test_size must be a share of at least 0 and below 1, got {test_size}.")
         left, right = (ids[ends].tolist() for ids, ends in zip(self.ids, self.ends, strict=True))
         keys = [f"{a}\0{b}" for a, b in zip(left, right, strict=True)]
         is_test = key_split(keys, {"train": 1 - test_size, "test": test_size}, "frostline-pairs") == "test"

@@ -105,10 +105,19 @@ def _from_parquet(path: Path) -> VectorTable:
         raise UserError(f"The vectors of {path} have different widths, or some are missing.")
     width = next(iter(lengths), 0) if lengths else getattr(column.type, "list_size", 0)
     values = column.flatten().to_numpy(zero_copy_only=False)
-    said = json.loads((table.schema.metadata or {}).get(SPACE_KEY, b"{}"))
-    return check_vectors(
-        table.column("id").to_pylist(), values.reshape(table.num_rows, width), where=str(path), space=said
-    )
+    ids, vectors = table.column("id").to_pylist(), values.reshape(table.num_rows, width)
+    return check_vectors(ids, vectors, where=str(path), space=_said(path, table.schema))
+
+
+def _said(path: Path, schema: pa.Schema) -> dict[str, Any]:
+    """What a file says of how its vectors were made."""
+    try:
+        return dict(json.loads((schema.metadata or {}).get(SPACE_KEY, b"{}")))
+    except (ValueError, TypeError) as error:
+        key = SPACE_KEY.decode()
+        raise UserError(
+            f"{path}: its metadata {key!r} is not a JSON object: {error}.", hint="write the file anew"
+        ) from error
 
 
 def check_vectors(

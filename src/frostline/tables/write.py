@@ -136,7 +136,7 @@ def check_output(path: str | Path, allowed: Sequence[str], others: Sequence[str 
         raise UserError(f"{path} cannot be written: there is no folder {path.parent}.", hint="Make it first.")
     if path.is_dir():
         raise UserError(f"{path} cannot be written: it is a folder.", hint="Name a file.")
-    if any(other is not None and Path(other).resolve() == path.resolve() for other in others):
+    if any(other is not None and os.path.realpath(other) == os.path.realpath(path) for other in others):
         raise UserError(f"{path} would be written over: the same job reads or writes it.", hint="Name another file.")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise UserError(f"{path} cannot be written: no permission for the folder {path.parent}.")

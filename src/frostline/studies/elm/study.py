@@ -12,6 +12,7 @@ from pathlib import Path
 
 from frostline._optional import require
 from frostline.elm.llm import llm_identity
+from frostline.elm.stages import LOW_RANK
 from frostline.reports.study import StudyReport
 from frostline.studies.cells import run_cells, write_report
 from frostline.studies.elm.data import read_data
@@ -46,7 +47,7 @@ def study_elm(out: str | Path, options: ElmStudyOptions | None = None) -> StudyR
     options, folder = options or ElmStudyOptions(), Path(out).expanduser()
     options.check()
     if options.tune == "lora":
-        require("peft", extra="lora", needed_for="training language models by low-rank matrices (tune='lora')")
+        require("peft", extra="lora", needed_for=LOW_RANK)
     began = time.perf_counter()
     stamps = {name: llm_identity(name) for name in options.llms}
     plan = Plan(options, read_data(options), stamps)
