@@ -75,7 +75,7 @@ def test_a_warm_start_that_no_step_makes_better_is_kept_and_said(llm, monkeypatc
     (adapter,) = start.values()
     before = {name: p.clone() for name, p in adapter.state_dict().items()}
     monkeypatch.setattr("frostline.elm.fitting.warm_adapter", lambda *_: (adapter, "warm: shipped"))
-    still = replace(FAST, lr=0.0)
+    still = replace(FAST, lr=1e-12)
     elm = made(llm).fit(vectors, table, encoder="words", options=still, held_out=0.2)
     assert elm.report_["start"] == "warm: shipped, kept as it was: none of 3 steps made it better"
     assert all(torch.equal(p, before[name]) for name, p in adapter.state_dict().items())

@@ -76,7 +76,7 @@ def test_named_values_that_are_right_and_texts_that_name_none():
     vectors = np.array([[1, 0, 0], [1, 0, 0], [-1, 0, 0], [5, 5, 5]], np.float32)
     space = SpaceState("v", np.zeros(3), np.ones(3), list("wxyz"), vectors, 4, probes=[probe])
     said = {"kind": [("a",), ("b",), ("a", "b"), ()]}
-    found = attribute_scores(space, vectors, ["an a", "an a and a b", "nothing", "b"], said)
+    found = attribute_scores(space, vectors, ["It is an a. No b.", "So. An a and a b.", "nothing", "b"], said)
     assert found["kind"] == {
         "text": pytest.approx((1 + 0.5 + 0) / 3), "probe": pytest.approx(2 / 3),
         "probe_as_many": pytest.approx((1 + 0.5 + 1) / 3), "majority": 0.25, "n": 3.0,

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frostline.elm.explaining import Explainer
-from frostline.elm.facts import Names, without_idle_words
+from frostline.elm.facts import Names, sentences, without_idle_words
+from frostline.elm.probes import Probe
 from frostline.elm.scores import cosines, identification_rows, spearman_of_rankings
 from frostline.elm.space import SpaceState
 from frostline.keys import plain_text
@@ -89,7 +90,8 @@ def attribute_scores(
 ) -> dict[str, dict[str, float]]:
     """Which share of the values of an attribute that a text names are the row's, beside the probe and the majority.
 
-    A text that names none counts as wrong.
+    What counts is the first sentence that names any: an action film of which a later sentence says that a war breaks out is no war
+    film. A text that names none counts as wrong.
 
     Parameters
     ----------
@@ -124,7 +126,7 @@ def attribute_rows(
             continue
         order = np.argsort(-probe.probabilities(space.standardized(vectors[rows])), axis=1, kind="stable")
         true = [said[probe.attribute][i] for i in rows]
-        named = [probe.named(written[i]) for i in rows]
+        named = [_claimed(probe, written[i]) for i in rows]
         ranked = [[probe.values[b] for b in own] for own in order]
         found[probe.attribute] = {
             "text": np.array([_mean([v in t for v in n]) for n, t in zip(named, true, strict=True)]),
@@ -138,6 +140,10 @@ def attribute_rows(
             "majority": probe.scores.get("majority", float("nan")),
         }
     return found
+
+
+def _claimed(probe: Probe, text: str) -> list[str]:
+    return next((named for sentence in sentences(text) if (named := probe.named(sentence))), [])
 
 
 def _mean(values: Any) -> float:
