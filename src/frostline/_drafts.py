@@ -37,9 +37,8 @@ def drafting(path: Path, *, folder: bool = False) -> Iterator[Path]:
     OSError
         It cannot be made.
     """
-    if (
-        path.exists() or not folder
-    ):  # of a folder that is missing a draft may be all that there is, until it is written anew
+    # Of a folder that is missing, a draft may be all that there is until it is written anew.
+    if path.exists() or not folder:
         remove_dead_drafts(path)
     place, handle = _made(path, folder)
     try:
