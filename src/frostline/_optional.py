@@ -30,11 +30,7 @@ def require(module: str, *, extra: str, needed_for: str) -> ModuleType:
     name = module.partition(".")[0]
     try:
         return importlib.import_module(module)
-    except (
-        ImportError,
-        OSError,
-        RuntimeError,
-    ) as error:  # compiled packages raise all three where their libraries lack
+    except (ImportError, OSError, RuntimeError) as error:  # compiled packages raise all three where libraries lack
         absent = isinstance(error, ModuleNotFoundError) and error.name in (name, module)
         what = "is not installed" if absent else f"cannot be imported ({type(error).__name__}: {error})"
         raise MissingExtraError(

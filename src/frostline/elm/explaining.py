@@ -80,8 +80,10 @@ class Explainer:
         """Answers to one prompt about each tuple of vectors, without idle words; `number` 0 is greedy unless `decoding` draws."""
         encoded = self.encoder.prompt(prompt)
         items = [Placed(encoded, own) for own in vectors]
-        texts = self.model.generate(items, decoding, [row_seed(own, self.seed, number) for own in vectors])
-        return [without_idle_words(text, self.noun) for text in texts]
+        return self._written(items, decoding, [row_seed(own, self.seed, number) for own in vectors])
+
+    def _written(self, items: Sequence[Placed], decoding: Decoding, seeds: Sequence[int]) -> list[str]:
+        return [without_idle_words(text, self.noun) for text in self.model.generate(items, decoding, seeds)]
 
     def explain(
         self, prompt: Prompt, questions: Sequence[Question], decoding: Decoding, n_candidates: int = 1
@@ -188,9 +190,6 @@ class Explainer:
                 columns.append(place.training_vectors[drawn])
             vectors = [tuple(column[i] for column in columns) for i in range(n)]
             texts = self.write(prompt, [*vectors, tuple(place.mean for place in places)], decoding)
-            bare = Placed(self.encoder.prompt(prompt, empty=True), ())
-            texts += [
-                without_idle_words(text, self.noun) for text in self.model.generate([bare], decoding, [self.seed])
-            ]
+            texts += self._written([Placed(self.encoder.prompt(prompt, empty=True), ())], decoding, [self.seed])
             self._banks[key] = texts, [space.ids[i] for i in rows]
         return self._banks[key]

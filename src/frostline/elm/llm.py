@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import transformers
 
-from frostline.backbones.build import explained, usable_device
+from frostline.backbones.build import BALANCED, explained, usable_device
 from frostline.backbones.identity import folder_identity
 from frostline.backbones.locate import locate
 from frostline.errors import UserError, nearest
@@ -117,14 +117,14 @@ def _checked_folder(name: str) -> Path:
 
 
 def _one_device(name: str) -> str:
-    if name == "balanced":
+    if name == BALANCED:
         raise UserError("An explainer's language model runs on one device, not balanced over several.", hint="auto")
     return usable_device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
 
 
-def compose(name: str, model: Any, tokenizer: Any, identity: dict[str, str], device: str = "auto") -> Llm:
-    """Freeze a loaded model and measure what an adapter must know of it."""
-    model = model.to(_one_device(device)).eval().requires_grad_(False)
+def compose(name: str, model: Any, tokenizer: Any, identity: dict[str, str], device: str) -> Llm:
+    """Freeze a loaded model on a device and measure what an adapter must know of it."""
+    model = model.to(device).eval().requires_grad_(False)
     text = model.config.get_text_config()
     window = next((int(getattr(text, key)) for key in _POSITIONS if getattr(text, key, None)), None)
     table = model.get_input_embeddings()

@@ -183,7 +183,7 @@ def evaluate_table(
     target = target_of(estimator, folder, hint="use frostline.load and score in Python")
     labeled = read_labeled(data, target, label_separator=getattr(estimator, "label_separator_", None))
     y = _truth(estimator, labeled, folder)
-    read = estimator.extract(labeled.table if out is None else read_table(data))
+    read = estimator.extract(labeled.table if out is None else labeled.whole)
     features = read if out is None else read.take(labeled.rows)
     several = isinstance(target, list)
     baselines: Any = [{} for _ in target] if several else {}

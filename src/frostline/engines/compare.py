@@ -132,7 +132,7 @@ def sweep(
 
 
 def _check_learnable(heads: Sequence[str], rows: FitRows, seed: int) -> None:
-    """Refuse heads that do not suit the task, sets of labels, and several targets."""
+    """Refuse targets that cannot be learnt, sets of labels, several targets, and heads that do not suit the task."""
     blank = TextRegressor(seed=seed) if rows.task == "regression" else TextClassifier(seed=seed)
     blank.check_params()
     blank.check_target(rows.y, len(rows.y))

@@ -173,7 +173,7 @@ def _n_rows(data: str | Path, distinct: str | None) -> int:
     n_rows = 0
     for table in iter_tables(data, WINDOW_ROWS):
         if distinct is not None:
-            counts.update(str(value) for value in _ids(table, distinct, n_rows))
+            counts.update(id_text(value) for value in _ids(table, distinct, n_rows))
         n_rows += table.num_rows
     if twice := [value for value, n in counts.items() if n > 1]:
         raise UserError(

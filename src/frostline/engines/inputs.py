@@ -137,7 +137,8 @@ class Labeled:
     ----------
     name : str
         The file.
-    table : pa.Table
+    whole, table : pa.Table
+        All rows of the file, and those that have a target.
     y : array of shape (n,), or (n, n_targets)
     targets : list of str
         Their columns.
@@ -148,6 +149,7 @@ class Labeled:
     """
 
     name: str
+    whole: pa.Table
     table: pa.Table
     y: NDArray[Any]
     targets: list[str]
@@ -186,9 +188,9 @@ def read_labeled(
         raise UserError(
             f"Unknown unlabeled {unlabeled!r}. Allowed: {', '.join(allowed)}.", hint=nearest(unlabeled, allowed) or None
         )
-    table = read_table(path)
-    names = target_names(target, table.column_names)
-    columns = [column_values(table, name) for name in names]
+    whole = read_table(path)
+    names = target_names(target, whole.column_names)
+    columns = [column_values(whole, name) for name in names]
     missing = np.any([missing_targets(values, empty=label_separator is None) for values in columns], axis=0)
     named = " and ".join(map(repr, names))
     if len(missing) and missing.all():
@@ -200,14 +202,14 @@ def read_labeled(
             hint="drop those rows or fill their targets, or leave them out with --unlabeled skip",
         )
     rows = np.flatnonzero(~missing)
-    table = table.take(rows) if missing.any() else table
+    table = whole.take(rows) if missing.any() else whole
     if len(names) > 1:
         y = number_columns(table, names, str(path))
     elif label_separator is not None:
         y = as_objects(split_labels(column_values(table, names[0]), label_separator, str(path)))
     else:
         y = target_values(table, names[0], str(path), gaps=bool(missing.any()))
-    return Labeled(str(path), table, y, names, rows, int(missing.sum()))
+    return Labeled(str(path), whole, table, y, names, rows, int(missing.sum()))
 
 
 def number_columns(table: pa.Table, names: Sequence[str], where: str) -> NDArray[np.float64]:

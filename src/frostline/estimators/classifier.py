@@ -265,7 +265,7 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         classes = np.unique(labels)
         if len(classes) < 2:
             raise UserError(
-                f"There is one class only ({classes[:1].tolist()[0]!r} in all {len(labels)} rows); a classifier needs two or more.",
+                f"There is one class only ({classes.tolist()[0]!r} in all {len(labels)} rows); a classifier needs two or more.",
                 hint="check the target column",
             )
         check_decision(self.decision, classes.tolist())

@@ -39,7 +39,7 @@ def class_codes(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
         check_classification_targets(labels)
     classes, codes = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
-        raise UserError(f"There is one class only ({classes[:1].tolist()[0]!r}); a classifier needs two or more.")
+        raise UserError(f"There is one class only ({classes.tolist()[0]!r}); a classifier needs two or more.")
     return classes, codes
 
 
