@@ -49,6 +49,8 @@ SEED = "seed must be a whole number from 0 to 4294967295"
         ((*EMBED, "--text", ""), "--text is given and names nothing"),
         ((*EMBED, "--template", ""), "--template is given and names nothing"),
         ((*EMBED, "--columns", ","), "--columns is given and names nothing"),
+        ((*EMBED, "--columns", '"text'), "cannot be read as names"),
+        ((*FIT, "--columns", '"Price, USD",text'), "Column 'Price, USD' is not in the table"),
         ((*EMBED, "--id", "", *TEXT), "--id is given and names nothing"),
         ((*EMBED, "--layers", "", *TEXT), "--layers is given and names nothing"),
         ((*EMBED, "--pooling", " ", *TEXT), "--pooling is given and names nothing"),

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 import frostline
+from frostline._names import split_names
 
 __all__ = [
     "Backbone",
@@ -56,7 +57,11 @@ Template = Annotated[
 ]
 Columns = Annotated[
     list[str] | None,
-    typer.Option("--columns", metavar="C", help="Columns to write as JSON with names; repeat, or a,b."),
+    typer.Option(
+        "--columns",
+        metavar="C",
+        help="Columns to write as JSON with names; repeat, or a,b; with a comma inside: '\"a, b\",c'.",
+    ),
 ]
 Id = Annotated[str | None, typer.Option("--id", metavar="C", help="Column of row ids.")]
 NumberFormat = Annotated[
@@ -123,7 +128,7 @@ Price = Annotated[
 
 def split(values: Sequence[str] | None) -> tuple[str, ...]:
     """Values of an option that may be repeated, comma-separated, or both."""
-    return tuple(part.strip() for value in values or () for part in value.split(",") if part.strip())
+    return tuple(split_names(values or ()))
 
 
 def refuse_empty(given: Mapping[str, Any], *names: str) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from frostline._names import split_names
 from frostline.contracts import Task
 from frostline.embedder import TextEmbedder
 from frostline.engines.options import EmbedOptions, InputOptions
@@ -31,7 +32,6 @@ __all__ = [
     "known_labels",
     "missing_targets",
     "read_labeled",
-    "split_names",
     "target_names",
     "target_values",
     "unlabeled_note",
@@ -39,11 +39,6 @@ __all__ = [
 
 MAX_CLASSES = 20
 """Whole numbers with at most this many distinct values are labels under ``task="auto"``."""
-
-
-def split_names(names: Sequence[str]) -> list[str]:
-    """Column names given several times, comma-separated, or both."""
-    return [part.strip() for name in names for part in name.split(",") if part.strip()]
 
 
 def input_columns(
