@@ -19,15 +19,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from frostline._drafts import drafting, put_folder
-from frostline.contracts import canonical_json
+from frostline.contracts import MANIFEST, canonical_json
 from frostline.errors import ArtifactError, UserError
 
-__all__ = ["FORMAT", "MANIFEST", "check_keys", "check_place", "read_folder", "replace_text", "write_folder"]
+__all__ = ["FORMAT", "MANIFEST", "check_keys", "check_place", "read_folder", "write_folder"]
 
 FORMAT = 1
 """Version of the folder's layout; a reader refuses newer ones."""
-
-MANIFEST = "frostline.json"
 
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -173,13 +171,6 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             f"{path} was edited: its digest does not match.", hint="copy the folder again, or fit again"
         )
     return dict(manifest)
-
-
-def replace_text(folder: Path, name: str, text: str) -> None:
-    """Write a card or report of an existing artifact anew, whole."""
-    with drafting(folder / name) as fresh:
-        fresh.write_text(text, encoding="utf-8")
-        fresh.replace(folder / name)
 
 
 def check_keys(found: Mapping[str, Any], known: set[str], where: str) -> None:

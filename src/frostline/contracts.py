@@ -19,7 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "ARTIFACT_TEXTS",
     "FUSIONS",
+    "MANIFEST",
     "PADDED_MEAN",
     "POOLINGS",
     "Backbone",
@@ -57,6 +59,12 @@ FUSIONS = ("concat", "mean", "max")
 """How L layer vectors become one."""
 
 Task = Literal["classification", "multilabel", "regression"]
+
+MANIFEST = "frostline.json"
+"""The file that makes a folder an artifact ..."""
+
+ARTIFACT_TEXTS = (MANIFEST, "card.md", "report.html", "report.json", "texts.json")
+"""... and all that such a folder keeps beside tensors; names that no other output may take there."""
 
 
 def canonical_json(value: Any) -> str:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from frostline.artifacts import write_folder
 from frostline.cli import main
 from frostline.tables import write_vectors
 from tiny_llms import save_llm
@@ -31,6 +32,7 @@ def place(tmp_path_factory):
         pq.write_table(table, folder / f"{name}.parquet")
     pq.write_table(pa.table({"id": ["r1"], "vector": [["x", "y"]]}), folder / "text.parquet")
     save_llm(folder / "llm")
+    write_folder(folder / "fitted", {"kind": "TextClassifier"}, {"head.safetensors": {}}, {"report.html": "as it was"})
     return folder
 
 
@@ -40,6 +42,7 @@ TEXT = ("--text", "text")
 BEHAVIORAL = ("space", "behavioral", "pairs.csv", "--user", "u", "--item", "i", "--out", "out.parquet", "--dim", 2)
 GRAPH = ("space", "graph", "pairs.csv", "--source", "u", "--target", "i", "--out", "out.parquet", "--dim", 2)
 ADAPT = ("adapt", "v.parquet", "d.csv", "--id", "id", *TEXT, "--out", "e", "--llm", "llm", "--encoder", "words")
+TAKEN = "it belongs to the artifact fitted"
 SEED = "seed must be a whole number from 0 to 4294967295"
 
 
@@ -57,6 +60,11 @@ SEED = "seed must be a whole number from 0 to 4294967295"
         ((*EMBED, "--store", "", *TEXT), "--store is given without a folder"),
         (("store", "info", "--store", ""), "--store is given without a folder"),
         (("embed", "loop.csv", *EMBED[2:]), "loop.csv"),
+        ((*EMBED[:3], "v.npy", *EMBED[4:], *TEXT, "--id", "id", "--ids", "fitted/card.md"), TAKEN),
+        ((*EMBED[:3], "v.npy", *EMBED[4:], *TEXT, "--id", "id", "--ids", "fitted/head.safetensors"), TAKEN),
+        (("diagnose", "d.csv", "--target", "y", *TEXT, "--html", "fitted/report.html"), TAKEN),
+        (("diagnose", "fitted", "d.csv", "--html", "fitted/report.html"), TAKEN),
+        (("sweep", "d.csv", "--target", "y", *TEXT, "--html", "./fitted/report.html"), TAKEN),
         ((*FIT, *TEXT, "--seed", 2**32), SEED),
         ((*FIT, *TEXT, "--seed", -1), SEED),
         ((*FIT, *TEXT, "--test-size", 0.2, "--cv", 3), "--test-size and --cv both say which rows are held out"),
@@ -100,8 +108,6 @@ def test_one_message(place, monkeypatch, capsys, args, said):
 
 
 def test_an_explainer_is_no_predictor(tmp_path, capsys):
-    from frostline.artifacts import write_folder
-
     write_folder(tmp_path / "e", {"kind": "ELM", "llm": {}}, {}, {})
     (tmp_path / "d.csv").write_text("text\na\n")
     for args in (("predict", tmp_path / "e", tmp_path / "d.csv", "--out", tmp_path / "p.csv"),

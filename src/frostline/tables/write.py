@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from frostline._drafts import drafting
+from frostline.contracts import ARTIFACT_TEXTS, MANIFEST
 from frostline.errors import UserError
 from frostline.tables.cells import parse_number_format
 from frostline.tables.columns import columns_table
@@ -127,7 +128,8 @@ def check_output(path: str | Path, allowed: Sequence[str], others: Sequence[str 
     Raises
     ------
     UserError
-        The ending is another, the folder is missing or cannot be written, `path` is a folder itself, or one of `others`.
+        The ending is another, the folder is missing or cannot be written, `path` is a folder itself, one of `others`, or a
+        file of an artifact.
     """
     path = Path(path)
     if path.suffix.lower() not in allowed:
@@ -138,6 +140,10 @@ def check_output(path: str | Path, allowed: Sequence[str], others: Sequence[str 
         raise UserError(f"{path} cannot be written: it is a folder.", hint="Name a file.")
     if any(other is not None and os.path.realpath(other) == os.path.realpath(path) for other in others):
         raise UserError(f"{path} would be written over: the same job reads or writes it.", hint="Name another file.")
+    if (path.parent / MANIFEST).is_file() and (path.name in ARTIFACT_TEXTS or path.suffix == ".safetensors"):
+        raise UserError(
+            f"{path} would be written over: it belongs to the artifact {path.parent}.", hint="Name another file."
+        )
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise UserError(f"{path} cannot be written: no permission for the folder {path.parent}.")
     return path.suffix.lower()
