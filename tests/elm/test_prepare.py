@@ -6,10 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from frostline.elm.prepare import as_spaces, prepare_data
+from frostline.elm.prepare import as_spaces, main_text, prepare_data
+from frostline.elm.records import read_records
 from frostline.elm.tasks import load_pack
 from frostline.errors import UserError
-from frostline.tables import write_vectors
+from frostline.tables import render_rows, write_vectors
 
 N = 40
 TABLE = pa.table(
@@ -46,6 +47,14 @@ def test_names_that_a_teacher_brings_are_taken_out(tmp_path, keep_names):
         assert said["3"] == "In the film a man meets someone and runs."
         assert (len(said), train.empty) == (37, {"taught": 1})  # nothing was left of the seventh
     assert len(held_out.items) == 2
+
+
+@pytest.mark.parametrize("cells", [[["Red", "n 1", "Red"], None], [{"a": 1}, {"a": None}], [1.5, 2.0], [True, False]])
+def test_a_text_column_of_other_cells_is_written_as_embed_writes_it(cells):
+    table = pa.table({"id": [0, 1], "c": cells})
+    read = read_records(table, "id", load_pack("generic"), "c")
+    wanted = render_rows(table.select(["c"]))
+    assert [main_text(read, id) or "null" for id in "01"] == wanted
 
 
 def test_an_array_without_ids_follows_the_rows_of_the_table(tmp_path):

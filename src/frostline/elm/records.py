@@ -13,7 +13,7 @@ from frostline.elm.facts import Names
 from frostline.elm.tasks import Attribute, Pack
 from frostline.elm.templates import Row, decade
 from frostline.errors import UserError, nearest
-from frostline.tables import id_text, pick_columns
+from frostline.tables import bare_texts, id_text, parse_number_format, pick_columns
 
 __all__ = ["Records", "find_columns", "generalized", "read_records", "row_ids"]
 
@@ -89,7 +89,7 @@ def read_records(table: pa.Table, id: str, pack: Pack, text: str | None = None) 
         Column of ids.
     pack : Pack
     text : str, optional
-        Column of texts.
+        Column of texts; cells that are no text, such as lists, are written as for a model that embeds them.
 
     Raises
     ------
@@ -102,6 +102,8 @@ def read_records(table: pa.Table, id: str, pack: Pack, text: str | None = None) 
     pack = _with_attributes(pack, table, {id, *columns.values()})
     columns |= {a.column: a.column for a in pack.attributes.values() if a.column not in columns and a.column in names}
     cells = {key: pick_columns(table, [name]).column(0).to_pylist() for key, name in columns.items()}
+    if "text" in cells and "text" not in pack.lists:
+        cells["text"] = bare_texts(table, columns["text"], parse_number_format("plain"))
     rows = {}
     for i, name in enumerate(ids):
         own = {key: values[i] for key, values in cells.items()}

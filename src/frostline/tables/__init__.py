@@ -10,7 +10,7 @@ from frostline.tables.frames import to_rows
 from frostline.tables.load_vectors import VectorTable, check_vectors, id_text, read_vectors
 from frostline.tables.nested import Opened
 from frostline.tables.read import iter_tables, read_table
-from frostline.tables.render import count_cuts, render_rows
+from frostline.tables.render import bare_texts, count_cuts, render_rows
 from frostline.tables.vectors import VECTOR_ENDINGS, vector_writer, write_vectors
 from frostline.tables.write import PREDICTION_ENDINGS, check_output, check_room, prediction_writer, replacing
 
@@ -19,6 +19,7 @@ __all__ = [
     "VECTOR_ENDINGS",
     "Opened",
     "VectorTable",
+    "bare_texts",
     "check_output",
     "check_room",
     "check_vectors",
