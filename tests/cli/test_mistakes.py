@@ -69,6 +69,8 @@ SEED = "seed must be a whole number from 0 to 4294967295"
         ((*FIT, *TEXT, "--seed", -1), SEED),
         ((*FIT, *TEXT, "--test-size", 0.2, "--cv", 3), "--test-size and --cv both say which rows are held out"),
         ((*FIT, *TEXT, "--test-size", 0.2, "--test", "d.csv"), "--test-size and a test file both say which rows"),
+        ((*FIT[:-1], "cooccurrence", *TEXT), "reads layers of a backbone; features='tfidf' holds none"),
+        ((*FIT[:-2], *TEXT, "--head", "cooccurrence-published", "--features", "raw"), "features='raw' holds none"),
         ((*FIT, *TEXT, "--class-weight", "[1, 2]"), "class_weight is None, 'balanced' or a weight for each label"),
         ((*FIT, *TEXT, "--class-weight", '{"b": -1}'), "The class weight of 'b' must be a positive number"),
         (

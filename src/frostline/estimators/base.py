@@ -344,8 +344,15 @@ class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
             raise UserError(f"embedder must be a TextEmbedder or None, got {type(self.embedder).__name__}.")
         check_seed(self.seed)
         # Refuses a head that does not suit before anything runs.
+        if not reads_layers(self._new_head()):
+            return
+        if not needs_backbone(self.features):
+            raise UserError(
+                f"Co-occurrence pooling reads layers of a backbone; features={self.features!r} holds none.",
+                hint="features='embedding' (or 'both', 'auto') with this head, or head='auto'",
+            )
         fusion = self.fusion if self.embedder is None else self.embedder.fusion
-        if reads_layers(self._new_head()) and fusion not in ("concat", "auto"):
+        if fusion not in ("concat", "auto"):
             raise UserError(
                 f"Co-occurrence pooling reads each layer on its own; fusion={fusion!r} leaves one vector.",
                 hint='use fusion="concat" with this head',
