@@ -10,8 +10,8 @@ import pytest
 from frostline.elm.page import elm_page
 from frostline.elm.tasks import load_pack
 
-LOOKS = [("adapter", 0, None, 3.0, -3.0), ("adapter", 9, 2.5, 2.0, -2.0), ("both", 0, None, 2.0, -2.0),
-         ("both", 5, float("nan"), 1.5, -1.5), ("both", 10, 1.0, 1.75, -1.75)]  # fmt: skip
+LOOKS = [("stage 1: adapter", 0, None, 3.0, -3.0), ("stage 1: adapter", 9, 2.5, 2.0, -2.0), ("stage 2: both", 0, None, 2.0, -2.0),
+         ("stage 2: both", 5, float("nan"), 1.5, -1.5), ("stage 2: both", 10, 1.0, 1.75, -1.75)]  # fmt: skip
 KEYS = ("stage", "step", "train_loss", "loss", "score")
 HOSTILE = "</dd><script>alert(1)</script> & \x00"
 
@@ -49,7 +49,7 @@ def test_what_the_report_says_stands_on_the_page(report):
     text = words(page)
     for said in ("1,200 ids learnt, 30 held out. Start: cold: as asked.", "cosine of vector and text0.625",
                  "genre0.5000.750–0.250", "A comedy.", "</dd><script>alert(1)</script> &", "consistency 0.500, true text 0.750",
-                 "Kept: stage both, step 5, by the lowest held-out loss; its held-out loss is 1.500",
+                 "Kept: stage 2: both, step 5, by the lowest held-out loss; its held-out loss is 1.500",
                  "describeDescribe {vector}.1,200300", "one sentence.1,197303", "pairs: no neighbors",
                  "rows without vector11", "names or titles were taken421"):  # fmt: skip
         assert said in text, said

@@ -52,7 +52,9 @@ def _scores(space: SpaceState, scores: Mapping[str, float], probes: Mapping[str,
     caption = (
         f"Means over {scores.get('n', 0):.0f} held-out ids; {space.dim} dimensions; texts are read back by {reader}."
     )
-    parts = [table(caption, ("", "score"), [(WORDS[key], f"{v:.3f}") for key, v in scores.items() if key in WORDS])]
+    parts = [
+        table(caption, ("", "score"), [(said, f"{scores[key]:.3f}") for key, said in WORDS.items() if key in scores])
+    ]
     keys = ("text", "probe", "probe_as_many", "majority")
     rows = [(name, *(_number(own.get(key)) for key in keys)) for name, own in probes.items() if own]
     if rows:
@@ -77,7 +79,7 @@ def _examples(name: str, examples: Sequence[Mapping[str, Any]]) -> Markup:
         scores = ", ".join(f"{key.replace('_', ' ')} {value:.3f}" for key, value in one["scores"].items())
         kept = {
             "written": one["written"],
-            "to be learnt": one["target"],
+            "as a target": one["target"],
             "the row's own": one["text"],
             "scores": scores,
         }
@@ -91,7 +93,7 @@ def _training(report: Mapping[str, Any]) -> Markup:
     kept = TrainingLog(looks).best
     how = "lowest held-out loss" if kept.score == -kept.loss else "highest consistency"
     text = (
-        f"{report['n_examples']:,} examples, {report['log']['n_steps']:,} steps, {duration(report['seconds'])}. Kept: stage "
+        f"{report['n_examples']:,} examples, {report['log']['n_steps']:,} steps, {duration(report['seconds'])}. Kept: "
         f"{kept.stage}, step {kept.step}, by the {how}; its held-out loss is {kept.loss:.3f} nats a target token."
     )
     rows = [(f"{e.stage}, {e.step}", _number(e.train_loss), _number(e.loss), _number(e.score)) for e in looks]
