@@ -145,8 +145,25 @@ def test_saved_and_loaded_explains_the_same(fitted, saved):
         assert a.to_json() == b.to_json()
     assert loaded.describe("100", decoding=SHORT).to_json() == fitted.describe("100", decoding=SHORT).to_json()
     assert {p.name for p in saved.iterdir()} == {
-        "frostline.json", "space-0.safetensors", "texts.json", "card.md", "report.json",
+        "frostline.json", "space-0.safetensors", "texts.json", "card.md", "report.html", "report.json",
     }  # fmt: skip
+
+
+def test_the_page_shows_held_out_rows_and_no_row_where_texts_are_left_out(fitted, saved, tmp_path):
+    examples = fitted.report_["examples"]["vectors"]
+    held = fitted.explainer_.spaces["vectors"]
+    assert [one["id"] for one in examples] == held.ids[held.n_train :][:8]
+    assert all(one["text"].split()[1] in KINDS for one in examples)
+    assert set(examples[0]["scores"]) == {"consistency", "shuffled", "neighbor", "true_text"}
+    assert examples[0]["text"] in (saved / "report.html").read_text()
+    assert fitted.report_["tasks"] == {
+        name: [fitted.report_["n_train"], len(held.ids) - held.n_train] for name in ("describe", "short")
+    }
+    fitted.save(tmp_path / "bare", texts=False)
+    written = "".join(
+        (tmp_path / "bare" / name).read_text() for name in ("report.html", "report.json", "frostline.json")
+    )
+    assert not [one for one in examples if one["text"] in written or (one["written"] and one["written"] in written)]
 
 
 def test_without_texts_the_control_says_so(fitted, tmp_path):

@@ -8,9 +8,9 @@ from typing import Any
 from frostline.elm.explaining import Explainer
 from frostline.elm.tasks import Pack
 
-__all__ = ["elm_card"]
+__all__ = ["WORDS", "elm_card"]
 
-_WORDS = {
+WORDS = {
     "consistency": "cosine of vector and text",
     "shuffled": "the same with another row's text",
     "neighbor": "the same with the nearest training row's text",
@@ -50,7 +50,7 @@ def elm_card(explainer: Explainer, pack: Pack, report: Mapping[str, Any]) -> str
         reader = "nothing" if space.reader is None else f"its {space.reader.kind}"
         lines += ["", f"## Space `{name}`", "", f"{space.dim} dimensions; texts are read back by {reader}.", ""]
         lines += ["| on held-out ids | |", "|---|---|"]
-        lines += [f"| {_WORDS[key]} | {value:.3f} |" for key, value in scores.items() if key in _WORDS]
+        lines += [f"| {WORDS[key]} | {value:.3f} |" for key, value in scores.items() if key in WORDS]
         for attribute, own in report["probes"].get(name, {}).items():
             if own:
                 alike = own.get("probe_as_many")

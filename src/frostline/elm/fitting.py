@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from frostline.contracts import canonical_json
 from frostline.elm.adapter import Adapter, AdapterConfig, moments
@@ -40,6 +41,9 @@ N_JUDGED = 200
 N_SELECTION = 64
 """... and at every look where the state is chosen by consistency."""
 
+N_SHOWN = 8
+"""Held-out rows that the report shows with what is written of them."""
+
 
 @dataclass
 class FitReport:
@@ -65,6 +69,12 @@ class FitReport:
         Tasks that were not asked and why; rows that lacked a field, by task.
     counts : dict of str to int
         Ids that did not match.
+    tasks : dict of str to list of two int
+        Examples of each task, learnt and held out.
+    n_generalized : int
+        Ids from whose text names or titles were taken.
+    examples : dict of space to list of dict
+        Of the first held-out ids: ``id``, what is ``written``, the ``target``, the row's ``text``, and ``scores``.
     """
 
     n_train: int
@@ -80,6 +90,9 @@ class FitReport:
     skipped: dict[str, str] = field(default_factory=dict)
     empty: dict[str, int] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    tasks: dict[str, list[int]] = field(default_factory=dict)
+    n_generalized: int = 0
+    examples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
@@ -162,8 +175,9 @@ def fit_model(
         log=log,
         loss=log.best.loss,
         counts=data.counts,
+        n_generalized=sum(targets[key] != text for key, text in data.texts.items()),
     )
-    _score(report, explainer, data, {targets[key] for key in trained}, options)
+    _score(report, explainer, data, targets, options)
     report.seconds = time.perf_counter() - began
     return Fitted(explainer, report)
 
@@ -248,7 +262,10 @@ def _judge(explainer: Explainer, data: Prepared, options: AdaptOptions) -> Calla
     return judge
 
 
-def _score(report: FitReport, explainer: Explainer, data: Prepared, targets: set[str], options: AdaptOptions) -> None:
+def _score(
+    report: FitReport, explainer: Explainer, data: Prepared, targets: dict[str, str], options: AdaptOptions
+) -> None:
+    learnt = {targets[key] for key in explainer.texts}
     decoding = Decoding(max_new_tokens=options.max_target_tokens)
     for name, space in explainer.spaces.items():
         prompt = primary_task(data.records.pack.tasks, name).parsed(list(data.spaces))
@@ -256,19 +273,36 @@ def _score(report: FitReport, explainer: Explainer, data: Prepared, targets: set
         vectors = np.stack([space.vector(key) for key in ids])
         written = explainer.write(prompt, [(vector,) for vector in vectors], decoding)
         rows = evaluate_space(
-            explainer, space, vectors, written, [data.texts[key] for key in ids], data.names, ids=ids, targets=targets,
+            explainer, space, vectors, written, [data.texts[key] for key in ids], data.names, ids=ids, targets=learnt,
             seed=explainer.seed,
         )  # fmt: skip
         report.scores[name] = means(rows)
+        report.examples[name] = [
+            {
+                "id": key,
+                "written": written[i],
+                "target": targets[key],
+                "text": data.texts[key],
+                "scores": _of_row(rows, i),
+            }
+            for i, key in enumerate(ids[:N_SHOWN])
+        ]
         said = {
             probe.attribute: [data.records.attribute_values(probe.attribute, key) for key in ids]
             for probe in space.probes
         }
         report.probes[name] = attribute_scores(space, vectors, written, said)
-        for side in data.examples[name]:
+        for part, side in enumerate(data.examples[name]):
+            for example in side.items:
+                report.tasks.setdefault(example.task.name, [0, 0])[part] += 1
             report.skipped |= side.skipped
             for task, n in side.empty.items():
                 report.empty[task] = report.empty.get(task, 0) + n
+
+
+def _of_row(rows: dict[str, NDArray[Any]], row: int) -> dict[str, float]:
+    """The cosines of one row."""
+    return {key: float(rows[key][row]) for key in ("consistency", "shuffled", "neighbor", "true_text") if key in rows}
 
 
 def _fingerprint(

@@ -20,6 +20,7 @@ from frostline.elm.explaining import Explainer
 from frostline.elm.facts import Names
 from frostline.elm.llm import load_llm
 from frostline.elm.model import ElmModel
+from frostline.elm.page import elm_page
 from frostline.elm.probes import Probe
 from frostline.elm.prompts import PromptEncoder
 from frostline.elm.reconstructor import Reconstructor
@@ -54,7 +55,7 @@ def save_elm(elm: ELM, folder: str | Path, *, texts: bool = True) -> str:
         Fitted.
     folder : path
     texts : bool, default=True
-        Whether the training rows' texts are kept.
+        Whether texts of rows are kept: those of training rows, and the examples of the report.
     """
     explainer, tensors, spaces = elm.explainer_, {}, []
     for i, (name, space) in enumerate(explainer.spaces.items()):
@@ -68,6 +69,7 @@ def save_elm(elm: ELM, folder: str | Path, *, texts: bool = True) -> str:
         tensors[_LLM_FILE] = {name: p.detach().float().cpu().numpy() for name, p in changed.items()}
     written = json.dumps(dict(explainer.texts), ensure_ascii=False, indent=0) + "\n"
     llm = explainer.model.llm
+    report = elm.report_ if texts else {**elm.report_, "examples": {}}
     manifest = {
         "kind": KIND,
         "frostline": __version__,
@@ -78,9 +80,13 @@ def save_elm(elm: ELM, folder: str | Path, *, texts: bool = True) -> str:
         "names": {"common": sorted(elm.names_.common), "noun": elm.names_.noun},
         "spaces": spaces,
         "texts": hashlib.sha256(written.encode()).hexdigest() if texts else None,
-        "report": elm.report_,
+        "report": report,
     }
-    files = {"card.md": elm.card(), "report.json": json.dumps(elm.report_, indent=2) + "\n"}
+    files = {
+        "card.md": elm.card(),
+        "report.html": elm_page(explainer, elm.pack_, report),
+        "report.json": json.dumps(report, indent=2) + "\n",
+    }
     write_folder(folder, manifest, tensors, {**files, **({_TEXTS: written} if texts else {})})
     return _digest(read_folder(folder)[0])
 

@@ -7,7 +7,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -115,7 +114,7 @@ def adapt_table(
     elm.fit(
         job.read_vectors(), job.table, job.tasks, id=job.id, text=job.text, held_out=job.held_out,
         encoder=None if job.encoder == "none" else job.encoder, keep_names=job.keep_names, cold=job.cold,
-        teacher=_teacher(job, _answers(out), progress), options=options, checkpoint=out.with_name(f"{out.name}.training"),
+        teacher=_teacher(job, out, progress), options=options, checkpoint=out.with_name(f"{out.name}.training"),
         store=store, progress=progress,
     )  # fmt: skip
     elm.save(out, texts=texts)
@@ -156,10 +155,8 @@ def forecast_adapt(job: AdaptJob, out: str | Path) -> dict[str, Any]:
         held_out=job.held_out, keep_names=job.keep_names, seed=job.seed, teacher=note if job.teacher else None,
     )  # fmt: skip
     sides = [side for pair in data.examples.values() for side in pair]
-    with TemporaryDirectory() as elsewhere:
-        known = _answers(out)
-        teacher = _teacher(job, known if known.exists() else Path(elsewhere) / "answers", False)
-        cost = None if teacher is None else teacher.cost(asked)
+    teacher = _teacher(job, out, False)
+    cost = None if teacher is None else teacher.cost(asked)
     return {
         "n_train": sum(len(train) for train, _ in data.parts.values()),
         "n_val": sum(len(held) for _, held in data.parts.values()),
@@ -171,12 +168,9 @@ def forecast_adapt(job: AdaptJob, out: str | Path) -> dict[str, Any]:
     }
 
 
-def _answers(out: Path) -> Path:
-    """The file that keeps the answers of a teacher."""
-    return out.with_name(f"{out.name}.answers")
-
-
-def _teacher(job: AdaptJob, answers: Path, progress: Any) -> TeacherModel | None:
+def _teacher(job: AdaptJob, out: Path, progress: Any) -> TeacherModel | None:
+    """The teacher, its answers in a file beside the folder."""
+    answers = out.with_name(f"{out.name}.answers")
     return None if job.teacher is None else TeacherModel(job.teacher, answers, progress=progress)
 
 

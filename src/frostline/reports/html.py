@@ -14,7 +14,7 @@ from frostline.reports.classes import class_rows, confusions, decision_sentences
 from frostline.reports.comparison import ARM_HEADER, arm_rows
 from frostline.reports.markup import Markup, element
 from frostline.reports.model import FitReport
-from frostline.reports.page import document
+from frostline.reports.page import document, pairs
 from frostline.reports.page import figure as _figure
 from frostline.reports.page import section as _section
 from frostline.reports.page import table as _table
@@ -290,15 +290,11 @@ def _facts(report: FitReport) -> Markup:
     split = [element("li", text) for text in sentences if text]
     return element(
         "div",
-        _section("What was chosen", _pairs(chosen)) if chosen else Markup(),
-        _section("What it cost", _pairs(cost)) if embed.n_rows else Markup(),
+        _section("What was chosen", pairs(chosen)) if chosen else Markup(),
+        _section("What it cost", pairs(cost)) if embed.n_rows else Markup(),
         _section("How it was tested", element("ul", *split)) if split else Markup(),
         class_="facts",
     )
-
-
-def _pairs(pairs: dict[str, str]) -> Markup:
-    return element("dl", *(element("div", element("dt", k), element("dd", v)) for k, v in pairs.items()))
 
 
 def _notes(report: FitReport) -> Markup:

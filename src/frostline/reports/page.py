@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 
 from frostline.reports.markup import Markup, element
 
-__all__ = ["document", "figure", "section", "table"]
+__all__ = ["document", "figure", "pairs", "section", "table"]
 
 
 def document(title: str, *content: str) -> str:
@@ -43,3 +43,8 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], cl
         "table", element("caption", caption), element("thead", head), element("tbody", *lines), class_=class_
     )
     return element("div", whole, class_="scroll")
+
+
+def pairs(named: Mapping[str, str]) -> Markup:
+    """Names with what they stand for, a line each."""
+    return element("dl", *(element("div", element("dt", k), element("dd", v)) for k, v in named.items()))
