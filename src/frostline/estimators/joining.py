@@ -144,22 +144,25 @@ def _crossed(task: str, oof: list[FloatArray], y: NDArray[Any], class_weight: ND
 def _chosen(task: str, losses: Mapping[str, FloatArray], n_rows: int) -> str:
     """Of sets of kinds, cheapest first, the first that is as good as the best.
 
-    Without the backbone a set must be as good with its error included; with it, not clearly worse. With few rows nothing is
-    compared: of classes vectors and words are both read, and the pool gives words what weight they earn; labels and
-    numbers leave words out, as new rows bring words that none of a few rows had.
+    Without the backbone a set must be as good with its error included; with it, not clearly worse, nor worse at all than a
+    cheaper one: where rows are few, errors are so wide that the worst would pass. With few rows nothing is compared: of
+    classes vectors and words are both read, and the pool gives words what weight they earn; labels and numbers leave words
+    out, as new rows bring words that none of a few rows had.
     """
     if n_rows < FEW_ROWS and task != "regression":
         return "both" if task == "classification" and "both" in losses else "embedding"
     few = n_rows < FEW_ROWS and len(losses) > 1
     open_ways = {name: loss for name, loss in losses.items() if not (few and "tfidf" in name)}
     best = min(open_ways.values(), key=lambda loss: float(loss.mean()))
+    means = [float(loss.mean()) for loss in open_ways.values()]
 
-    def is_as_good(name: str) -> bool:
+    def is_as_good(place: int, name: str) -> bool:
         mean, error = mean_and_error(open_ways[name] - best)
         near = mean + error <= MARGIN * float(best.mean())
-        return near or ((name == "both" or _reads_backbone(name.split("+"))) and mean <= error)
+        reads_backbone = name == "both" or _reads_backbone(name.split("+"))
+        return near or (reads_backbone and mean <= error and means[place] == min(means[: place + 1]))
 
-    return next(filter(is_as_good, open_ways))
+    return next(name for place, name in enumerate(open_ways) if is_as_good(place, name))
 
 
 def _score(
