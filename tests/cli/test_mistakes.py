@@ -42,6 +42,7 @@ TEXT = ("--text", "text")
 BEHAVIORAL = ("space", "behavioral", "pairs.csv", "--user", "u", "--item", "i", "--out", "out.parquet", "--dim", 2)
 GRAPH = ("space", "graph", "pairs.csv", "--source", "u", "--target", "i", "--out", "out.parquet", "--dim", 2)
 ADAPT = ("adapt", "v.parquet", "d.csv", "--id", "id", *TEXT, "--out", "e", "--llm", "llm", "--encoder", "words")
+EXPLAIN = ("explain", "nowhere")
 TAKEN = "it belongs to the artifact fitted"
 SEED = "seed must be a whole number from 0 to 4294967295"
 
@@ -89,6 +90,10 @@ SEED = "seed must be a whole number from 0 to 4294967295"
         ((*GRAPH, "--test-size", -0.1), "test_size must be a share"),
         ((*ADAPT, "--seed", -1), SEED),
         ((*ADAPT, "--seed", -1, "--dry-run"), SEED),
+        ((*ADAPT, "--teacher", ""), "--teacher is given and names nothing"),
+        ((*ADAPT, "--split", "y", "--held-out", 0.1), "Both --split and --held-out are given"),
+        ((*EXPLAIN, "--id", "r1", "--weight", 0.3), "--weight is given and no --blend"),
+        ((*EXPLAIN, "--blend", "r1", "r2", "--steps", 9), "--steps is given and no --from"),
         ((*ADAPT, "--lr", "nan"), "lr must be a positive number"),
         ((*ADAPT, "--device", "balanced"), "runs on one device"),
         ((*ADAPT, "--device", "toaster"), "Device 'toaster' cannot be used here"),

@@ -115,6 +115,8 @@ def test_a_repeated_id_is_refused_before_anything_is_embedded_and_embed_still_ta
         (("behavioral", "r.csv", "--user", "u", "--item", "i", "--rating", "r", "--out", "v.parquet"), "1 of 3 rows have nothing in 'r'"),
         (("behavioral", "r.csv", "--user", "u", "--item", "i", "--out", "v.parquet"), "2 users and 2 items"),
         (("graph", "r.csv", "--source", "u", "--target", "i", "--out", "v.npy"), ".parquet"),
+        (("behavioral", "r.csv", "--user", "u", "--item", "i", "--rating", "u", "--out", "v.parquet"), "Both --user and --rating name the column 'u'"),
+        (("graph", "r.csv", "--source", "u", "--target", "u", "--out", "v.parquet"), "Both --source and --target name the column 'u'"),
         (("semantic", "r.csv", "--id", "u", "--text", "i", "--out", "v.npy"), ".parquet"),
         (("semantic", "r.csv", "--id", "r", "--text", "i", "--out", "v.parquet"), "Row 2 has no id in 'r'"),
         (("semantic", "r.csv", "--id", "u", "--text", "i", "--out", "v.parquet"), "1 ids of 'u' stand in more than one row, such as 'a' in 2 rows"),

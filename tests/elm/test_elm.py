@@ -308,6 +308,7 @@ def test_a_column_may_decide_the_split_and_other_rows_are_not_even_kept(llm):
     split = ["train"] * 40 + ["valid"] * 12 + ["test"] * 8
     elm = made(llm).fit((ids, X), table.append_column("part", [split]), encoder="words", options=FAST, held_out="part")
     assert (elm.report_["n_train"], elm.report_["n_val"], elm.report_["counts"]["rows_left_out"]) == (40, 12, 8)
+    assert "Not used: 8 vectors without row, 8 rows left out." in elm.card()
     with pytest.raises(UserError, match="'159' is not among"):
         elm.describe("159")
     with pytest.raises(UserError, match="must call some rows 'train' and some 'valid'; it says comedy"):

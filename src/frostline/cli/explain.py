@@ -45,7 +45,9 @@ def adapt(
     ] = "auto",
     precision: Annotated[str, typer.Option("--precision", metavar="P", help="float32, bfloat16.")] = "float32",
     checkpointing: Annotated[bool, typer.Option("--gradient-checkpointing", help="Less memory, more time.")] = False,
-    held_out: Annotated[float, typer.Option("--held-out", metavar="P", help="Share of ids never learnt from.")] = 0.1,
+    held_out: Annotated[
+        float | None, typer.Option("--held-out", metavar="P", help="Share of ids never learnt from. [default: 0.1]")
+    ] = None,
     encoder: Annotated[
         str,
         typer.Option("--encoder", metavar="M", help="What embedded the texts: auto = as V says; none; or a backbone."),
@@ -71,23 +73,16 @@ def adapt(
     quiet: o.Quiet = False,
 ) -> None:
     """Adapt a language model so that it explains vectors."""
+    o.refuse_empty(locals(), "id", "out", "ids", "text", "tasks", "llm", "encoder", "split", "teacher")
+    if split is not None and held_out is not None:
+        raise frostline.UserError(
+            "Both --split and --held-out are given; allowed is one of them.",
+            hint="the column says which ids are held out",
+        )
     job = frostline.AdaptJob(
-        vectors,
-        table,
-        id,
-        text,
-        tasks,
-        llm,
-        n_soft_tokens,
-        adapter,
-        split or held_out,
-        encoder,
-        cold,
-        keep_names,
-        teacher,
-        seed,
-        ids,
-    )
+        vectors, table, id, text, tasks, llm, n_soft_tokens, adapter,
+        split or (frostline.AdaptJob.held_out if held_out is None else held_out), encoder, cold, keep_names, teacher, seed, ids,
+    )  # fmt: skip
     options = frostline.AdaptOptions(
         stages=stages, tune=tune, epochs=epochs, max_steps=max_steps, batch_tokens=batch_tokens, accumulate=accumulate, lr=lr,
         max_target_tokens=max_target_tokens, select=select, precision=precision, gradient_checkpointing=checkpointing,

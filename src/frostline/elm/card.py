@@ -45,6 +45,8 @@ def elm_card(explainer: Explainer, pack: Pack, report: Mapping[str, Any]) -> str
         f"{report['n_truncated']} targets cut; {report['log']['n_steps']} steps, {report['seconds']:.0f} s.",
         f"Held-out loss: {report['loss']:.3f} nats a target token.",
     ]
+    if unmatched := [f"{n} {key.replace('_', ' ')}" for key, n in report["counts"].items() if n]:
+        lines.append(f"Not used: {', '.join(unmatched)}.")
     for name, scores in report["scores"].items():
         space = explainer.spaces[name]
         reader = "nothing" if space.reader is None else f"its {space.reader.kind}"

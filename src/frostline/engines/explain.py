@@ -221,6 +221,12 @@ class Selection:
             )
         if (self.start is None) != (self.along is None):
             raise UserError("--from and --along belong together.", hint="--from 7 --along genre=comedy")
+        if self.weight != Selection.weight and self.blend is None:
+            raise UserError(
+                "--weight is given and no --blend, whose second row it weighs.", hint="--blend A B --weight 0.3"
+            )
+        if self.steps != Selection.steps and self.start is None:
+            raise UserError("--steps is given and no --from, where they begin.", hint="--from 7 --along genre=comedy")
         if self.ids_file is not None and self.vectors is None:
             raise UserError("--ids names the ids of --vectors, which is not given.", hint="--vectors F.npy --ids F.txt")
         return self

@@ -64,6 +64,7 @@ def behavioral_table(
     check_output(out, VECTOR_ENDINGS[1:], [data, out_users])
     if out_users is not None:
         check_output(out_users, VECTOR_ENDINGS[1:], [data])
+    _check_distinct({"--user": user, "--item": item, "--rating": rating})
     began = time.monotonic()
     table = pick_columns(read_table(data), [name for name in (user, item, rating) if name is not None])
     users, items = _whole_column(table, user), _whole_column(table, item)
@@ -126,6 +127,7 @@ def graph_table(
         Unknown columns, missing cells, or whatever :func:`frostline.graph_space` refuses.
     """
     check_output(out, VECTOR_ENDINGS[1:], [data])
+    _check_distinct({"--source": source, "--target": target, "--weight": weight})
     began = time.monotonic()
     table = read_table(data)
     ends = _whole_column(table, source), _whole_column(table, target)
@@ -141,6 +143,14 @@ def graph_table(
         "seconds": time.monotonic() - began,
         "out": str(out),
     }
+
+
+def _check_distinct(columns: dict[str, str | None]) -> None:
+    """Refuse one column that is named for two things."""
+    flags: dict[str, str] = {}
+    for flag, name in columns.items():
+        if name is not None and (first := flags.setdefault(name, flag)) != flag:
+            raise UserError(f"Both {first} and {flag} name the column {name!r}.", hint="each needs a column of its own")
 
 
 def _whole_column(table: Any, name: str) -> list[Any]:
