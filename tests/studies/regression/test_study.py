@@ -61,7 +61,8 @@ def test_inputs_are_shared_by_all_functions(options):
     assert sorted(raw) == ["boosting", "kernel", "mlp", "ridge"]
 
 
-def test_rows_that_do_not_fit_are_left_out_and_said(options, fast_sweep, tmp_path):
+def test_rows_that_do_not_fit_are_left_out_and_said(options, fast_sweep, tmp_path, monkeypatch):
+    monkeypatch.setattr(type(options), "poolings", property(lambda self: ("max", "padded_mean")))
     long = replace(options, dofs=(10,), functions=("Sphere",), tables=("none",))
     report = study_regression(tmp_path, long)
     failed = report.sections[-1]
@@ -75,6 +76,8 @@ def test_the_full_study_has_more_of_everything(options):
     quick, full = options, replace(options, quick=False, seeds=None, points=None, dofs=())
     assert len(full.every_dof) == 5
     assert set(quick.control_heads) < set(full.control_heads)
+    assert set(quick.poolings) < set(full.poolings)
+    assert set(quick.formats) < set(full.formats)
     assert full.n_seeds == 3
 
 

@@ -128,9 +128,15 @@ class RegressionOptions:
 
     @property
     def formats(self) -> tuple[str, ...]:
-        """Number formats beside the usual one."""
-        more = ("rounded(1)", "scientific", "digits")
-        return (*more, "plain") if self.quick else (*more, "plain", "rounded(0)", "rounded(4)")
+        """Number formats beside the usual one; the longest texts, which take most of the time, in the full study."""
+        more = ("rounded(1)", "scientific", "plain")
+        return more if self.quick else (*more, "digits", "rounded(0)", "rounded(4)")
+
+    @property
+    def poolings(self) -> tuple[str, ...]:
+        """Poolings beside the usual one; padded positions, which must all be computed, in the full study."""
+        more = ("max", "first_token", "last_token", "weighted_mean")
+        return more if self.quick else (*more, "padded_mean")
 
     @property
     def width_factors(self) -> tuple[float, ...]:

@@ -107,7 +107,7 @@ class Plan:
         """One thing changed at a time, by what is changed; the unchanged encoding is not among them."""
         first = self.main(family)[0]
         local = not is_service(first.source)
-        poolings = ("max", "first_token", "last_token", "weighted_mean", "padded_mean") if local else ()
+        poolings = self.options.poolings if local else ()
         found = {
             "pooling": [replace(first, pooling=pooling) for pooling in poolings],
             "layer": [replace(first, layer=layer) for layer in self.layers()],
