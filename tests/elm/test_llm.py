@@ -62,7 +62,8 @@ def test_models_that_cannot_be_served(tmp_path, config, said, door):
 
 
 def test_an_unknown_name():
-    with pytest.raises(UserError, match=r"Unknown language model 'stater'. Allowed: 'starter'"):
+    said = r"Unknown language model 'stater'. Allowed: 'starter', a local model folder, a hub name 'org/name'\.\n.*'starter'\?"
+    with pytest.raises(UserError, match=said):
         load_llm("stater")
 
 

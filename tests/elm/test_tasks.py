@@ -40,6 +40,21 @@ def test_the_films_pack_has_the_papers_tasks():
             "speaks of two rows",
         ),
         ([], "must be a mapping"),
+        ({"name": "p", "tasks": None}, "lacks tasks"),
+        ({"name": "p", "tasks": {"t": ONE}}, "tasks must be a list"),
+        ({"name": 3, "tasks": [ONE]}, "name must be text, got 3"),
+        ({"name": "p", "tasks": [ONE], "columns": ["text"]}, "columns must be a mapping"),
+        ({"name": "p", "tasks": [ONE], "columns": {"text": 3}}, "columns: text must be a list, got 3"),
+        ({"name": "p", "tasks": [ONE], "lists": {"genres": ""}}, "here it is empty"),
+        ({"name": "p", "tasks": [ONE], "per_id": 0}, "per_id must be 1 or more"),
+        ({"name": "p", "tasks": [{**ONE, "prompt": None}]}, "lacks prompt"),
+        ({"name": "p", "tasks": [{**ONE, "weight": "much"}]}, "task t: weight must be a number, got 'much'"),
+        ({"name": "p", "tasks": [{**ONE, "weight": -1}]}, "weight must be a positive number"),
+        ({"name": "p", "tasks": [{**ONE, "min_words": True}]}, "min_words must be a whole number"),
+        (
+            {"name": "p", "tasks": [ONE], "attributes": {"a": {"column": "c", "kind": "decades"}}},
+            "unknown kind 'decades'",
+        ),
     ],
 )
 def test_packs_that_cannot_be_used(said, message):

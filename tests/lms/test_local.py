@@ -187,6 +187,12 @@ def test_models_that_do_not_write_are_refused(tmp_path):
         load_local(f"vocabulary:{masked}")
 
 
+def test_an_unknown_name_is_that_of_a_language_model():
+    allowed = "a local model folder, a hub name 'org/name', a service 'api:MODEL'"
+    with pytest.raises(UserError, match=f"Unknown language model 'nope'. Allowed: {allowed}\\."):
+        open_lm("nope")
+
+
 def test_random_weights_are_a_control(folder):
     drawn = open_lm(f"random:{folder}#1")
     assert isinstance(drawn, LocalModel)

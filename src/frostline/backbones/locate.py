@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,8 +39,16 @@ class Located:
     state: str
 
 
-def locate(name: str, *, weights: bool = True, code: bool = False) -> Located:
-    """Find the folder of a backbone.
+def locate(
+    name: str,
+    *,
+    weights: bool = True,
+    code: bool = False,
+    what: str = "backbone",
+    known: Sequence[str] = ("minilm",),
+    service: bool = True,
+) -> Located:
+    """Find the folder of a model.
 
     Parameters
     ----------
@@ -49,6 +58,12 @@ def locate(name: str, *, weights: bool = True, code: bool = False) -> Located:
         Whether its weights are fetched from the hub, where they are not on this machine.
     code : bool
         Whether its Python files are.
+    what : str
+        The model, in messages ...
+    known : sequence of str
+        ... beside these names, which are allowed ...
+    service : bool
+        ... and where one behind an endpoint is allowed too.
 
     Raises
     ------
@@ -56,24 +71,28 @@ def locate(name: str, *, weights: bool = True, code: bool = False) -> Located:
         Unknown name, a folder that holds no model, or a hub that cannot be reached.
     """
     if not name:
-        raise UserError(f"backbone must be a name or a folder, got {name!r}.", hint='for example backbone="minilm"')
+        raise UserError(
+            f"{what} must be a name or a folder, got {name!r}.",
+            hint=f"for example {known[0]!r}" if known else None,
+        )
     files = [*_HUB_FILES, *(["*.safetensors"] if weights else []), *(["*.py"] if code else [])]
     if name == "minilm":
-        folder = _packaged_minilm() or _from_hub(_MINILM_HUB, "minilm", files)
+        folder = _packaged_minilm() or _from_hub(_MINILM_HUB, "minilm", files, what)
     elif Path(name).expanduser().exists():
         folder = Path(name).expanduser().resolve()
     elif _HUB_NAME.fullmatch(name):
-        folder = _from_hub(name, name, files)
+        folder = _from_hub(name, name, files, what)
     else:
+        allowed = [*map(repr, known), "a local model folder", "a hub name 'org/name'"]
+        allowed += ["a service 'api:MODEL'"] if service else []
         raise UserError(
-            f"Unknown backbone {name!r}. Allowed: 'minilm', a local model folder, a hub name 'org/name', or a service "
-            "'api:MODEL'.",
-            hint=nearest(name, ["minilm"]) or "a path must exist; a hub name has the form org/name",
+            f"Unknown {what} {name!r}. Allowed: {', '.join(allowed)}.",
+            hint=nearest(name, known) or "a path must exist; a hub name has the form org/name",
         )
     if not (folder / "config.json").is_file():
         inside = ", ".join(sorted(p.name for p in folder.iterdir())[:8]) if folder.is_dir() else "it is a file"
         raise UserError(
-            f"Backbone {name!r}: {folder} holds no config.json ({inside or 'it is empty'}).",
+            f"{what.capitalize()} {name!r}: {folder} holds no config.json ({inside or 'it is empty'}).",
             hint="give the folder that holds config.json, the weights and the tokenizer",
         )
     return Located(name, folder, _state(folder))
@@ -94,7 +113,7 @@ def _packaged_minilm() -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def _from_hub(repository: str, asked: str, files: list[str]) -> Path:
+def _from_hub(repository: str, asked: str, files: list[str], what: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 
@@ -109,21 +128,21 @@ def _from_hub(repository: str, asked: str, files: list[str]) -> Path:
         return Path(snapshot_download(repository, allow_patterns=files, etag_timeout=10))
     except GatedRepoError as error:
         raise UserError(
-            f"Backbone {asked!r}: the hub model {repository} asks for a login and acceptance of its licence.",
+            f"{what.capitalize()} {asked!r}: the hub model {repository} asks for a login and acceptance of its licence.",
             hint="accept it on the model's page, then run: hf auth login",
         ) from error
     except RepositoryNotFoundError as error:
         raise UserError(
-            f"Unknown backbone {asked!r}: the hub has no public model {repository}, and no local folder has that name.",
+            f"Unknown {what} {asked!r}: the hub has no public model {repository}, and no local folder has that name.",
             hint="check the spelling, or give a local folder",
         ) from error
     except Exception as error:
         # The hub client raises a dozen kinds of connection error, of three libraries, that share no base class.
         extra = " or pip install 'frostline[minilm]'" if asked == "minilm" else ""
         raise UserError(
-            f"Backbone {asked!r} is not on this machine and the model hub cannot be reached "
+            f"{what.capitalize()} {asked!r} is not on this machine and the model hub cannot be reached "
             f"({type(error).__name__}: {str(error).splitlines()[0][:160] if str(error) else 'no detail'}).",
-            hint=f"download {repository} where there is a network and pass its folder as the backbone,{extra}".rstrip(
+            hint=f"download {repository} where there is a network and pass its folder as the {what},{extra}".rstrip(
                 ","
             ),
         ) from error

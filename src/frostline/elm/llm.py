@@ -174,11 +174,7 @@ def check_config(config: Any, name: str) -> None:
 
 def _folder(name: str) -> Path:
     if name != STARTER:
-        try:
-            return locate(name).folder
-        except UserError as error:
-            text = error.message.replace("backbone", "language model").replace("Backbone", "Language model")
-            raise UserError(text.replace("'minilm'", "'starter'"), hint=error.hint) from error
+        return locate(name, what="language model", known=(STARTER,), service=False).folder
     if importlib.util.find_spec("frostline_starter") is None:
         raise UserError(
             "The starter language model is not installed.",

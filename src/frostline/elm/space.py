@@ -80,8 +80,9 @@ class SpaceState:
         UserError
         """
         if id not in self._place:
+            some = ", ".join(map(repr, self.ids[:3]))
             raise UserError(
-                f"The id {id!r} is not among the {len(self.ids)} rows of this explainer, such as {', '.join(self.ids[:3])}.",
+                f"The id {id!r} is not among the {len(self.ids)} rows of this explainer, such as {some}.",
                 hint=nearest(id, self.ids[:2000]) or "give the vector itself",
             )
         return np.asarray(self.kept[self._place[id]].astype(np.float32) * self.scale + self.mean, dtype=np.float32)

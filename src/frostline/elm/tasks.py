@@ -184,19 +184,34 @@ def pack_from_json(said: Any, where: str = "the pack") -> Pack:
     Raises
     ------
     UserError
-        Unknown or missing keys, or a task that contradicts itself.
+        Unknown or missing keys, values of another kind, or a task that contradicts itself.
     """
-    known = {"name", "noun", "columns", "lists", "tasks", "attributes", "per_id"}
-    _check_keys(said, known, {"name", "tasks"}, where)
+    kinds = dict.fromkeys(("columns", "lists", "attributes"), dict) | {
+        "name": str,
+        "noun": str,
+        "tasks": list,
+        "per_id": int,
+    }
+    _check_keys(said, set(kinds), {"name", "tasks"}, where)
+    _check_kinds(said, kinds, where)
     columns = {key: [value] if isinstance(value, str) else value for key, value in (said.get("columns") or {}).items()}
     attributes = {}
     for name, value in (said.get("attributes") or {}).items():
         _check_keys(value, {"column", "kind", "words"}, {"column"}, f"{where}: attribute {name}")
+        _check_kinds(value, {"column": str, "words": dict}, f"{where}: attribute {name}")
+        if value.get("kind", "list") not in ("list", "decade"):
+            raise UserError(f"{where}: attribute {name}: unknown kind {value['kind']!r}. Allowed: list, decade.")
         attributes[name] = Attribute(value["column"], value.get("kind", "list"), value.get("words") or {})
     tasks = [_task(value, where) for value in said["tasks"]]
     if len({task.name for task in tasks}) < len(tasks):
         raise UserError(f"{where}: two tasks have one name.")
     lists = said.get("lists") or {}
+    _check_kinds(columns, dict.fromkeys(columns, list), f"{where}: columns")
+    _check_kinds(lists, dict.fromkeys(lists, str), f"{where}: lists")
+    if "" in lists.values() or None in lists.values():
+        raise UserError(f"{where}: lists say what stands between their values; here it is empty.", hint='such as "|"')
+    if said.get("per_id") is not None and said["per_id"] < 1:
+        raise UserError(f"{where}: per_id must be 1 or more, got {said['per_id']}.")
     return Pack(said["name"], said.get("noun", "item"), columns, lists, tasks, attributes, said.get("per_id"))
 
 
@@ -204,13 +219,16 @@ def _task(value: Any, where: str) -> Task:
     fields = {"name", "prompt", "note", "pairs", "weight", "space", "min_words", "source", "target", *_SOURCES}
     _check_keys(value, fields, {"name", "prompt", "note"}, where)
     where = f"{where}: task {value['name']}"
-    value = dict(value)
+    _check_kinds(value, dict.fromkeys(fields, str) | {"weight": (int, float), "min_words": int}, where)
+    value = {key: own for key, own in value.items() if own is not None}
     given = [source for source in _SOURCES if source in value]
     if "source" not in value:
         if len(given) != 1:
             raise UserError(f"{where} needs one of {', '.join(_SOURCES)}; it has {', '.join(given) or 'none'}.")
         value["source"], value["target"] = given[0], value.pop(given[0])
     task = Task(**value)
+    if not 0 < task.weight < float("inf"):
+        raise UserError(f"{where}: weight must be a positive number, got {task.weight}.")
     if task.pairs not in ("", *_PAIRS):
         raise UserError(f"{where}: unknown pairs {task.pairs!r}. Allowed: {', '.join(_PAIRS)}.")
     if task.template.n_rows > task.n_vectors:
@@ -218,10 +236,27 @@ def _task(value: Any, where: str) -> Task:
     return task
 
 
+_KINDS: dict[Any, str] = {
+    str: "text",
+    dict: "a mapping",
+    list: "a list",
+    int: "a whole number",
+    (int, float): "a number",
+}
+
+
+def _check_kinds(value: Mapping[str, Any], kinds: Mapping[str, Any], where: str) -> None:
+    """Refuse what is of another kind than its key asks for; a key without a value is one left out."""
+    for key, kind in kinds.items():
+        found = value.get(key)
+        if found is not None and (isinstance(found, bool) or not isinstance(found, kind)):
+            raise UserError(f"{where}: {key} must be {_KINDS[kind]}, got {found!r}.")
+
+
 def _check_keys(value: Any, known: set[str], needed: set[str], where: str) -> None:
     if not isinstance(value, dict):
         raise UserError(f"{where} must be a mapping, got {type(value).__name__}.")
     if unknown := sorted(map(str, set(value) - known)):
         raise UserError(f"{where} has the unknown key {unknown[0]!r}.", hint=nearest(unknown[0], known) or None)
-    if missing := sorted(needed - set(value)):
+    if missing := sorted(key for key in needed if value.get(key) is None):
         raise UserError(f"{where} lacks {', '.join(missing)}.")

@@ -58,7 +58,9 @@ def load_local(
     mode = parse_mode(name)
     if mode.vocabulary:
         raise UserError(f"{name!r} is a table of token embeddings, which writes nothing.", hint=f"use {mode.name!r}")
-    located = locate(mode.name, weights=mode.needs_weights, code=trust_remote_code == mode.name)
+    located = locate(
+        mode.name, weights=mode.needs_weights, code=trust_remote_code == mode.name, what="language model", known=()
+    )
     code = needs_code(mode.name, located.folder, trust_remote_code)
     folder = str(located.folder)
     with explained(mode.name, located.folder):
