@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from frostline.elm.explaining import Explainer
+from frostline.elm.space import SpaceState
 from frostline.elm.tasks import Pack
 
-__all__ = ["WORDS", "elm_card"]
+__all__ = ["CAVEAT", "WORDS", "elm_card", "space_sentence"]
 
 WORDS = {
     "consistency": "cosine of vector and text",
@@ -24,6 +25,14 @@ WORDS = {
     "copied": "texts copied from a training row",
     "empty": "empty texts",
 }
+
+CAVEAT = "A text can be fluent and wrong: read it beside its scores and controls."
+
+
+def space_sentence(space: SpaceState) -> str:
+    """How wide a space is and what reads texts back into it."""
+    reader = "nothing" if space.reader is None else f"its {space.reader.kind}"
+    return f"{space.dim} dimensions; texts are read back by {reader}."
 
 
 def elm_card(explainer: Explainer, pack: Pack, report: Mapping[str, Any]) -> str:
@@ -48,9 +57,7 @@ def elm_card(explainer: Explainer, pack: Pack, report: Mapping[str, Any]) -> str
     if unmatched := [f"{n} {key.replace('_', ' ')}" for key, n in report["counts"].items() if n]:
         lines.append(f"Not used: {', '.join(unmatched)}.")
     for name, scores in report["scores"].items():
-        space = explainer.spaces[name]
-        reader = "nothing" if space.reader is None else f"its {space.reader.kind}"
-        lines += ["", f"## Space `{name}`", "", f"{space.dim} dimensions; texts are read back by {reader}.", ""]
+        lines += ["", f"## Space `{name}`", "", space_sentence(explainer.spaces[name]), ""]
         lines += ["| on held-out ids | |", "|---|---|"]
         lines += [f"| {WORDS[key]} | {value:.3f} |" for key, value in scores.items() if key in WORDS]
         for attribute, own in report["probes"].get(name, {}).items():
@@ -65,5 +72,5 @@ def elm_card(explainer: Explainer, pack: Pack, report: Mapping[str, Any]) -> str
     if report["empty"]:
         lines += ["", "## Rows without a target", ""]
         lines += [f"- {task}: {n}" for task, n in sorted(report["empty"].items())]
-    lines += ["", "A text can be fluent and wrong: read it beside its scores and controls."]
+    lines += ["", CAVEAT]
     return "\n".join(lines) + "\n"

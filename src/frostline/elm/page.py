@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
-from frostline.elm.card import WORDS
+from frostline.elm.card import CAVEAT, WORDS, space_sentence
 from frostline.elm.explaining import Explainer
 from frostline.elm.space import SpaceState
 from frostline.elm.tasks import Pack
@@ -42,16 +42,12 @@ def elm_page(explainer: Explainer, pack: Pack, report: Mapping[str, Any]) -> str
              for name, space in explainer.spaces.items()]  # fmt: skip
     parts += [_examples(name, own) for name, own in report.get("examples", {}).items()]
     parts += [_training(report), *_tasks(pack, report), _data(explainer, report)]
-    end = "A text can be fluent and wrong: read it beside its scores and controls."
-    return document(f"{title} – Frostline report", top, *parts, element("footer", end))
+    return document(f"{title} – Frostline report", top, *parts, element("footer", CAVEAT))
 
 
 def _scores(space: SpaceState, scores: Mapping[str, float], probes: Mapping[str, Mapping[str, float]]) -> Markup:
     """What was written of held-out rows, beside controls."""
-    reader = "nothing" if space.reader is None else f"its {space.reader.kind}"
-    caption = (
-        f"Means over {scores.get('n', 0):.0f} held-out ids; {space.dim} dimensions; texts are read back by {reader}."
-    )
+    caption = f"Means over {scores.get('n', 0):.0f} held-out ids; {space_sentence(space)}"
     parts = [
         table(caption, ("", "score"), [(said, f"{scores[key]:.3f}") for key, said in WORDS.items() if key in scores])
     ]
