@@ -46,8 +46,9 @@ _ALIKE = 0.99
 """A scale whose values correlate with the targets more than this is the plain one but for a hair: it is not tried."""
 
 _BEYOND = 0.25
-"""By what share of their range (of z; of y for Yeo-Johnson) predictions may leave that of the training rows before the
-way back is taken: a linear head errs without bound, and exp would make a number of any size of that."""
+"""By what share of their range predictions may leave that of the training rows before the way back is taken: a linear head
+errs without bound, and exp would make a number of any size of that. Of the range of y wherever y has a value on the scale so
+far out, else of z."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,11 +102,15 @@ class TargetScale:
         plain = cls(kind, numbers, np.array([-np.inf, np.inf]), np.zeros(1))
         if kind == "none":
             return plain
-        bounds = np.array([y.min(), y.max()])
+        ends = np.array([y.min(), y.max()])
+        beyond = ends + _BEYOND * np.ptp(ends) * np.array([-1, 1])
         if kind == "yeo-johnson":  # its inverse ends where the power is negative, so the margin is one of targets
-            return replace(plain, bounds=plain(bounds + _BEYOND * np.ptp(bounds) * np.array([-1, 1])))
-        bounds = plain(bounds)
-        return replace(plain, bounds=bounds + _BEYOND * np.ptp(bounds) * np.array([-1, 1]))
+            return replace(plain, bounds=plain(beyond))
+        z = plain(ends)
+        bounds = z + _BEYOND * np.ptp(z) * np.array([-1, 1])
+        if kind != "quantile":  # a quarter more on the logarithmic scale may be several times the largest target
+            bounds[1] = plain(beyond[1:])[0]
+        return replace(plain, bounds=bounds)
 
     def __call__(self, y: Doubles) -> Doubles:
         """Targets on the scale."""

@@ -13,7 +13,6 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-import numpy as np
 import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
@@ -121,8 +120,8 @@ class Network:
         self.gradients = [torch.zeros_like(layer) for layer in self.layers]
         self._places: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
 
-    def part(self, own: slice) -> Self:
-        """Some of the networks, which stay the same arrays."""
+    def part(self, own: Tensor) -> Self:
+        """A copy of some of the networks, by their numbers."""
         part = copy.copy(self)
         part.layers, part.gradients = ([array[own] for array in arrays] for arrays in (self.layers, self.gradients))
         part._places = {}
@@ -183,27 +182,30 @@ class _AdamW:
     """
 
     def __init__(self, network: Network, configs: Sequence[Config]) -> None:
-        slices: dict[tuple[float, float], list[tuple[Tensor, Tensor]]] = {}
-        for layer, gradient in zip(network.layers, network.gradients, strict=True):
+        moments = [[torch.zeros_like(layer) for layer in network.layers] for _ in _BETAS]
+        self._take(network, configs, moments, torch.zeros(()))
+
+    def part(self, own: Tensor, network: Network, configs: Sequence[Config]) -> Self:
+        """The same for some of the models, which `network` holds by now."""
+        part = copy.copy(self)
+        part._take(network, configs, [[array[own] for array in arrays] for arrays in self._moments], self._steps)
+        return part
+
+    def _take(
+        self, network: Network, configs: Sequence[Config], moments: Sequence[Sequence[Tensor]], steps: Tensor
+    ) -> None:
+        self._moments, self._steps = moments, steps
+        slices: dict[tuple[float, float], list[list[Tensor]]] = {}
+        for arrays in zip(network.layers, network.gradients, *moments, strict=True):
             for m, config in enumerate(configs):
                 for rows, decay in ((slice(-1), config.weight_decay), (slice(-1, None), 0.0)):
-                    slices.setdefault((config.lr, decay), []).append((layer[m][rows], gradient[m][rows]))
-        self._groups = [
-            (
-                lr,
-                decay,
-                [p for p, _ in own],
-                [g for _, g in own],
-                [[torch.zeros_like(p) for p, _ in own] for _ in _BETAS],
-            )
-            for (lr, decay), own in slices.items()
-        ]
-        self._steps = torch.zeros(())
+                    slices.setdefault((config.lr, decay), []).append([array[m][rows] for array in arrays])
+        self._groups = [(config, [list(one) for one in zip(*own, strict=True)]) for config, own in slices.items()]
 
     def step(self) -> None:
         """Update every parameter in place by the network's gradients."""
         self._steps += 1
-        for lr, decay, parameters, gradients, (first, second) in self._groups:
+        for (lr, decay), (parameters, gradients, first, second) in self._groups:
             torch._fused_adamw_(
                 parameters, gradients, first, second, [], [self._steps] * len(parameters), lr=lr, beta1=_BETAS[0],
                 beta2=_BETAS[1], weight_decay=decay, eps=_EPSILON, amsgrad=False, maximize=False,
@@ -266,29 +268,32 @@ def train(
     rows, held = ((with_one(X), y) for X, y in (data, validation))
     stop = threading.Event()
 
-    def alone(own: slice) -> Trained:
-        run = _Run(network.part(own), configs[own], rows, held, loss, batch_size)
+    def alone(own: Tensor) -> Trained:
+        run = _Run(network.part(own), [configs[m] for m in own.tolist()], rows, held, loss, batch_size)
         return run.train(epochs, epochs if patience is None else patience, seed, stop)
 
-    parts = _in_threads(alone, len(configs), stop)
-    layers = [torch.cat(layer) for layer in zip(*(part.layers for part in parts), strict=True)]
-    return Trained(torch.cat([part.losses for part in parts]), torch.cat([part.epochs for part in parts]), layers)
+    # Neighbors in a sweep stop at about the same time: dealt one by one, no thread gets all the slow ones.
+    n_threads = max(1, min(torch.get_num_threads(), len(configs)))
+    shares = [torch.arange(i, len(configs), n_threads) for i in range(n_threads)]
+    parts = _in_threads(alone, shares, stop)
+    back = torch.cat(shares).argsort()
+    layers = [torch.cat(layer)[back] for layer in zip(*(part.layers for part in parts), strict=True)]
+    losses, when = (torch.cat(own)[back] for own in zip(*((part.losses, part.epochs) for part in parts), strict=True))
+    return Trained(losses, when, layers)
 
 
-def _in_threads(work: Callable[[slice], Trained], n_models: int, stop: threading.Event) -> list[Trained]:
-    """Deal models to as many threads as torch may use here, each of which computes by itself."""
-    n_threads = min(torch.get_num_threads(), n_models)
-    if n_threads < 2:
-        return [work(slice(None))]
-    bounds = np.linspace(0, n_models, n_threads + 1).round().astype(int).tolist()
+def _in_threads(work: Callable[[Tensor], Trained], shares: Sequence[Tensor], stop: threading.Event) -> list[Trained]:
+    """Train each share of the models in a thread that computes by itself."""
+    if len(shares) < 2:
+        return [work(share) for share in shares]
 
-    def by_itself(start: int, end: int) -> Trained:
+    def by_itself(share: Tensor) -> Trained:
         torch.get_num_threads()  # a thread's first look at torch would otherwise lift the limit that is set next
         with threadpool_limits(1, user_api="openmp"):
-            return work(slice(start, end))
+            return work(share)
 
-    with ThreadPoolExecutor(n_threads) as pool:
-        futures = [pool.submit(by_itself, start, end) for start, end in itertools.pairwise(bounds)]
+    with ThreadPoolExecutor(len(shares)) as pool:
+        futures = [pool.submit(by_itself, share) for share in shares]
         try:
             wait(futures, return_when=FIRST_EXCEPTION)
         finally:  # after an error or an interrupt the other threads would go on to the last epoch
@@ -308,29 +313,35 @@ class _Run:
     batch_size: int
 
     def train(self, epochs: int, patience: int, seed: int, stop: threading.Event) -> Trained:
-        """Run until no model may improve any more."""
+        """Run until no model may improve any more; one that may not is no longer computed."""
         generator = torch.Generator().manual_seed(seed)
-        optimizer = _AdamW(self.network, self.configs)
-        best = torch.full((len(self.configs),), torch.inf)
-        when = torch.zeros(len(self.configs), dtype=torch.long)
-        kept = [layer.clone() for layer in self.network.layers]
+        network, configs = self.network, self.configs
+        optimizer = _AdamW(network, configs)
+        best = torch.full((len(configs),), torch.inf)
+        when = torch.zeros(len(configs), dtype=torch.long)
+        kept = [layer.clone() for layer in network.layers]
+        active = torch.arange(len(configs))
         for epoch in range(1, epochs + 1):
-            waiting = epoch - when <= patience
-            if stop.is_set() or not waiting.any():
-                break
-            self._epoch(optimizer, generator)
+            self._epoch(network, optimizer, generator)
             # A model whose loss is no longer a number never counts as better.
-            current = self.loss(self.network(self.held[0]), self.held[1])
-            better = waiting & (current < best)
-            best, when = torch.where(better, current, best), torch.where(better, epoch, when)
-            for m in better.nonzero()[:, 0].tolist():
-                for old, new in zip(kept, self.network.layers, strict=True):
-                    old[m].copy_(new[m])
+            current = self.loss(network(self.held[0]), self.held[1])
+            for m in (current < best[active]).nonzero()[:, 0].tolist():
+                whole = active[m]
+                best[whole], when[whole] = current[m], epoch
+                for old, new in zip(kept, network.layers, strict=True):
+                    old[whole].copy_(new[m])
+            going = (epoch - when[active] < patience).nonzero()[:, 0]
+            if stop.is_set() or not len(going):
+                break
+            if len(going) < len(active):
+                active, configs = active[going], [configs[m] for m in going.tolist()]
+                network = network.part(going)
+                optimizer = optimizer.part(going, network, configs)
         return Trained(best, when, kept)
 
-    def _epoch(self, optimizer: _AdamW, generator: torch.Generator) -> None:
+    def _epoch(self, network: Network, optimizer: _AdamW, generator: torch.Generator) -> None:
         """Every row once, in an order of chance."""
         X, y = self.data
         for rows in torch.split(torch.randperm(len(X), generator=generator), self.batch_size):
-            self.network.backward(X[rows], y[rows], self.loss, generator)
+            network.backward(X[rows], y[rows], self.loss, generator)
             optimizer.step()

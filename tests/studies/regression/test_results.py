@@ -30,7 +30,15 @@ def test_scores_are_means_over_draws_of_what_was_asked():
     assert found.draws("a", place, RAW, "mlp") == {0: 0.2, 1: 0.4}
 
 
-def test_gaps_are_means_over_draws():
+def test_differences_are_means_over_the_draws_that_both_arms_have():
+    found = Results([outcome("a", 0, RAW, 0.2), outcome("a", 1, RAW, 0.8), outcome("a", 0, LINE, 0.5), outcome("b", 0, LINE, 0.1),
+                     outcome("c", 1, RAW, 0.1, share=0.5), outcome("c", 1, LINE, 0.0, share=0.5)])  # fmt: skip
+    place = ("functions", 5)
+    assert found.gain(place, (LINE, "mlp"), (RAW, "mlp")) == {"a": pytest.approx(0.3)}
+    assert found.gain(place, (LINE, "mlp", 0.5), (RAW, "mlp", 0.5)) == {"c": pytest.approx(-0.1)}
+
+
+def test_gaps_are_means_over_the_draws_of_the_gains():
     def smooth(draw, encoding, moments):
         problem = {"family": "functions", "name": "a", "dof": 5, "repetition": draw}
         key = {"kind": "smoothness", "problem": problem, "encoding": encoding.key}
@@ -42,12 +50,16 @@ def test_gaps_are_means_over_draws():
             smooth(0, LINE, [1.0, 4.0]),
             smooth(1, RAW, [1.0, 3.0]),
             smooth(1, LINE, [1.0, 4.0]),
+            smooth(2, RAW, [9.0, 3.0]),
+            smooth(2, LINE, [1.0, 4.0]),
+            *(outcome("a", draw, RAW, 0.5) for draw in (0, 1, 2)),
+            *(outcome("a", draw, LINE, 0.6 + draw / 10) for draw in (0, 1)),
         ]
     )
-    place = ("functions", 5)
-    assert found.gaps(place, RAW, LINE) == {"a": pytest.approx(0.1)}
-    assert found.gaps(place, RAW, LINE, "divide") == {"a": 0.0}
-    assert found.factors(place, LINE, ["a"]).tolist() == [1.0, 2.0, 1.0, 2.0]
+    place, arms = ("functions", 5), ((LINE, "mlp"), (RAW, "mlp"))
+    assert found.gaps_and_gains(place, *arms) == {"a": (pytest.approx(0.1), pytest.approx(0.15))}
+    assert found.gaps_and_gains(place, *arms, "divide")["a"][0] == 0.0
+    assert found.factors(place, LINE, ["a"]).tolist() == [1.0, 2.0] * 3
     assert found.factors(place, LINE, ["b"]).size == 0
 
 

@@ -61,6 +61,24 @@ def test_inputs_are_shared_by_all_functions(options):
     assert sorted(raw) == ["boosting", "kernel", "mlp", "ridge"]
 
 
+def test_what_takes_long_is_done_in_the_first_draw(options):
+    full = replace(options, quick=False, seeds=2, dofs=(2, 3, 5), tables=("none",))
+    keys = [cell.key for cell in Plan(full, full.functions, [], []).cells() if cell.key["kind"] == "score"]
+    main = Plan(full, full.functions, [], []).main("functions")[0].key
+
+    def arms(dof, draw, *, varied):
+        own = [key for key in keys if (key["problem"]["dof"], key["problem"]["repetition"]) == (dof, draw)]
+        reads = [key for key in own if key["encoding"]["source"] == main["source"]]
+        return {key["head"] for key in (reads if varied else own) if not varied or key["encoding"] != main}
+
+    assert arms(2, 0, varied=True) == {"mlp", "ridge"}
+    assert arms(3, 0, varied=True) == {"ridge"}
+    assert arms(2, 1, varied=True) == set()
+    controls = [(key["problem"]["repetition"], key["head"]) for key in keys if "random" in key["encoding"]["source"]]
+    assert set(controls) == {(0, "mlp"), (0, "ridge"), (0, "kernel"), (1, "ridge"), (1, "kernel")}
+    assert arms(5, 1, varied=False) == {"mlp", "boosting", "ridge", "kernel"}
+
+
 def test_rows_that_do_not_fit_are_left_out_and_said(options, fast_sweep, tmp_path, monkeypatch):
     monkeypatch.setattr(type(options), "poolings", property(lambda self: ("max", "padded_mean")))
     long = replace(options, dofs=(10,), functions=("Sphere",), tables=("none",))

@@ -6,7 +6,7 @@ from typing import Any
 
 from frostline.reports.study import Estimate, StudyPlot, StudySection, StudyTable
 from frostline.studies.regression.encodings import RAW, Encoding
-from frostline.studies.regression.results import Place, mean_over, minus
+from frostline.studies.regression.results import Place, mean_over
 from frostline.studies.regression.view import TITLES, View, place_name
 
 __all__ = ["ablations_section", "reference", "size_gain", "sizes_section"]
@@ -110,4 +110,4 @@ def _n_fit(view: View) -> int:
 def size_gain(view: View, place: Place, head: str, share: float) -> dict[str, float]:
     """The first backbone minus the columns, from this share of the training rows."""
     main = view.plan.main(place[0])[0]
-    return minus(view.results.scores(place, main, head, share), view.results.scores(place, RAW, head, share))
+    return view.gain(place, (main, head, share), (RAW, head, share))

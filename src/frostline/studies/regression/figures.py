@@ -38,7 +38,7 @@ def smoothness_section(view: View) -> StudySection | None:
             rows.append(
                 [f"{place_name(place)}: {who}", len(names), *(float(np.median(own)) for own in factors.values())]
             )
-        figures += _gap_figure(view, place, gains)
+        figures += _gap_figure(view, place)
     if not figures:
         return None
     columns = ["problems", "how many", "median, columns", "median, vectors"]
@@ -46,14 +46,14 @@ def smoothness_section(view: View) -> StudySection | None:
     return StudySection("Smoothness", tables=[StudyTable("Lipschitz factors", columns, rows, note)], plots=figures)
 
 
-def _gap_figure(view: View, place: Place, gains: Mapping[str, float]) -> list[StudyFigure]:
-    gaps = view.results.gaps(place, RAW, view.plan.main(place[0])[0])
-    names = [name for name in gaps if name in gains]
-    if len(names) < 2:
+def _gap_figure(view: View, place: Place) -> list[StudyFigure]:
+    main = view.plan.main(place[0])[0]
+    found = view.results.gaps_and_gains(place, (main, "mlp"), (RAW, "mlp"))
+    if len(found) < 2:
         return []
     title = f"Z against the gain in Kendall tau, MLP, {place_name(place)}"
-    points = [gaps[name] for name in names], [gains[name] for name in names]
-    return [StudyFigure(title, partial(gap_chart, *points, names))]
+    gaps, gains = zip(*found.values(), strict=True)
+    return [StudyFigure(title, partial(gap_chart, gaps, gains, list(found)))]
 
 
 def geometry_section(outcomes: Sequence[Outcome]) -> StudySection | None:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from frostline.errors import UserError
-from frostline.studies.regression.heads import HEADS
 
-__all__ = ["RegressionOptions"]
+__all__ = ["RegressionOptions", "without_mlp"]
 
 _QUICK_FUNCTIONS = (
     "Sphere", "Rastrigin", "LinearSlope", "AttractiveSector", "Rosenbrock", "EllipsoidRotated", "SharpRidge",
@@ -98,7 +97,7 @@ class RegressionOptions:
 
     @property
     def ablated_dofs(self) -> tuple[int, ...]:
-        """At which encodings are varied one at a time: the lowest, and in the full study two more."""
+        """At which encodings are varied one at a time, in the first draw: the lowest, and in the full study two more."""
         return self.every_dof[:1] if self.quick else self.every_dof[:3]
 
     @property
@@ -113,12 +112,12 @@ class RegressionOptions:
 
     @property
     def control_heads(self) -> tuple[str, ...]:
-        """Heads on random weights, token embeddings and projections."""
-        return ("ridge", "kernel") if self.quick else HEADS
+        """Heads on random weights, token embeddings and projections; the MLP, which takes longest, in the first draw."""
+        return ("ridge", "kernel") if self.quick else ("mlp", "ridge", "kernel")
 
     @property
     def ablation_heads(self) -> tuple[str, ...]:
-        """Heads on varied encodings."""
+        """Heads on varied encodings; the MLP at the lowest number of parameters."""
         return ("ridge",) if self.quick else ("mlp", "ridge")
 
     @property
@@ -142,3 +141,8 @@ class RegressionOptions:
     def width_factors(self) -> tuple[float, ...]:
         """Widths of random networks beside that of the first backbone."""
         return (0.25, 0.5) if self.quick else (0.25, 0.5, 2.0)
+
+
+def without_mlp(heads: Sequence[str]) -> tuple[str, ...]:
+    """The heads that take little time."""
+    return tuple(head for head in heads if head != "mlp")

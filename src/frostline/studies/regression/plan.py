@@ -17,7 +17,7 @@ from frostline.studies.cells import Cell
 from frostline.studies.readings import pooling_of, stamp_of
 from frostline.studies.regression.encodings import PROJECTIONS, RAW, Encoder, Encoding
 from frostline.studies.regression.heads import HEADS, measure_smoothness, plane, score, warp_inputs, warp_of
-from frostline.studies.regression.options import RegressionOptions
+from frostline.studies.regression.options import RegressionOptions, without_mlp
 from frostline.studies.regression.problems import Inputs, Problem, TableSource, draw_inputs, functions_at
 
 __all__ = ["FORMATS", "Plan"]
@@ -108,6 +108,8 @@ class Plan:
         first = self.main(family)[0]
         local = not is_service(first.source)
         poolings = self.options.poolings if local else ()
+        if family == "tables":  # rows may outgrow the window, to the end of which padded ones are filled
+            poolings = tuple(pooling for pooling in poolings if pooling != "padded_mean")
         found = {
             "pooling": [replace(first, pooling=pooling) for pooling in poolings],
             "layer": [replace(first, layer=layer) for layer in self.layers()],
@@ -125,19 +127,23 @@ class Plan:
         inputs = problems[0].inputs
         family, options = inputs.family, self.options
         usual = [RAW, *self.main(family)]
+        first_draw = problems[0].repetition == 0
+        heads = options.control_heads if first_draw else without_mlp(options.control_heads)
         arms = [(one, head) for one in usual for head in HEADS]
-        arms += [(one, head) for one in self.controls(family) for head in options.control_heads]
+        arms += [(one, head) for one in self.controls(family) for head in heads]
         smooth = [*usual, *self.controls(family)]
         shares: Sequence[float] = ()
-        if family == "tables" or inputs.dof in options.ablated_dofs:
+        if first_draw and (family == "tables" or inputs.dof in options.ablated_dofs):
             varied = [one for own in self.varied(family).values() for one in own]
-            arms += [(one, head) for one in varied for head in options.ablation_heads]
+            in_depth = not self.functions or inputs.dof == options.ablated_dofs[0]
+            heads = options.ablation_heads if in_depth else without_mlp(options.ablation_heads)
+            arms += [(one, head) for one in varied for head in heads]
             shares = options.shares
         for encoding, head in arms:  # the problems of one draw share its vectors
             yield from (self._score(problem, encoding, head, 1.0, encoder) for problem in problems)
         for share in shares:
             for encoding in usual[:2]:
-                for head in options.ablation_heads:
+                for head in heads:
                     yield from (self._score(problem, encoding, head, share, encoder) for problem in problems)
         for encoding in smooth:
             yield from (self._smoothness(problem, encoding, encoder) for problem in problems)

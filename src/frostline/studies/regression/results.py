@@ -15,13 +15,16 @@ from frostline.reports.study import Estimate
 from frostline.studies.cells import Outcome
 from frostline.studies.regression.encodings import Encoding
 
-__all__ = ["Place", "Results", "correlation", "mean_over", "minus", "share"]
+__all__ = ["Arm", "Place", "Results", "correlation", "mean_over", "minus", "share"]
 
 Floats = NDArray[np.float64]
 _DRAWS = 1000
 
 Place = tuple[str, int]
 """Which problems: the family, and of functions the number of parameters, of tables 0."""
+
+Arm = tuple[Encoding, str] | tuple[Encoding, str, float]
+"""An encoding, a head and, where it is not 1, the share of the rows to learn from."""
 
 
 class Results:
@@ -39,23 +42,40 @@ class Results:
             if outcome.result and "problem" in key:
                 problem = key["problem"]
                 place = _place(problem["family"], problem["dof"])
-                how = (key["kind"], place, canonical_json(key["encoding"]), key.get("head"), key.get("share", 1.0))
+                how = key["kind"], place, canonical_json(key["encoding"]), key.get("head"), key.get("share", 1.0)
                 self._found.setdefault(how, {})[problem["name"], problem["repetition"]] = outcome.result
 
     def scores(self, place: Place, encoding: Encoding, head: str, share: float = 1.0) -> dict[str, float]:
         """Kendall tau of each problem, the mean over draws."""
-        found = self._found.get(("score", place, canonical_json(encoding.key), head, share), {})
+        found = self._found.get(_address("score", place, encoding, head, share), {})
         return _by_name({at: result["kendall_tau"] for at, result in found.items()})
+
+    def gain(self, place: Place, arm: Arm, other: Arm) -> dict[str, float]:
+        """Kendall tau of one arm minus that of another, problem by problem: the mean over the draws that both have."""
+        return _by_name(self._gains(place, arm, other))
+
+    def _gains(self, place: Place, arm: Arm, other: Arm) -> dict[tuple[str, int], float]:
+        a, b = (self._found.get(_address("score", place, *one), {}) for one in (arm, other))
+        return {at: a[at]["kendall_tau"] - b[at]["kendall_tau"] for at in a if at in b}
 
     def draws(self, name: str, place: Place, encoding: Encoding, head: str, share: float = 1.0) -> dict[int, float]:
         """Kendall tau of one problem, draw by draw."""
-        found = self._found.get(("score", place, canonical_json(encoding.key), head, share), {})
+        found = self._found.get(_address("score", place, encoding, head, share), {})
         return {draw: result["kendall_tau"] for (own, draw), result in found.items() if own == name}
 
-    def gaps(self, place: Place, baseline: Encoding, encoding: Encoding, scaling: str = "multiply") -> dict[str, float]:
-        """Z of each problem, the mean over draws: above 0 the target is smoother over the encoding than over the baseline."""
-        a, b = (self._smooth(place, one) for one in (baseline, encoding))
-        return _by_name({at: _z(a[at][scaling], b[at][scaling]) for at in a if at in b})
+    def gaps_and_gains(
+        self, place: Place, arm: tuple[Encoding, str], other: tuple[Encoding, str], scaling: str = "multiply"
+    ) -> dict[str, tuple[float, float]]:
+        """Z of each problem beside :meth:`gain`, means over the same draws.
+
+        Z above 0: the target is smoother over the encoding of the first arm than over that of the other.
+        """
+        gains = self._gains(place, arm, other)
+        a, b = (self._smooth(place, encoding) for encoding, _ in (other, arm))
+        both = [at for at in gains if at in a and at in b]
+        gaps = _by_name({at: _z(a[at][scaling], b[at][scaling]) for at in both})
+        means = _by_name({at: gains[at] for at in both})
+        return {name: (gaps[name], means[name]) for name in gaps}
 
     def table_gaps(self, place: Place, encoding: Encoding) -> dict[str, Estimate]:
         """Z of each table with its interval, of the first draw."""
@@ -72,7 +92,11 @@ class Results:
         return np.concatenate([np.asarray(factors, dtype=np.float64) for factors in own]) if own else np.empty(0)
 
     def _smooth(self, place: Place, encoding: Encoding) -> dict[tuple[str, int], Mapping[str, Any]]:
-        return self._found.get(("smoothness", place, canonical_json(encoding.key), None, 1.0), {})
+        return self._found.get(_address("smoothness", place, encoding, None), {})
+
+
+def _address(kind: str, place: Place, encoding: Encoding, head: str | None, share: float = 1.0) -> tuple[Any, ...]:
+    return kind, place, canonical_json(encoding.key), head, share
 
 
 def _place(family: str, dof: int) -> Place:

@@ -12,7 +12,7 @@ from frostline.reports.study import Estimate, StudyPlot, StudySection, StudyTabl
 from frostline.studies.regression.encodings import RAW, Encoding
 from frostline.studies.regression.heads import HEADS
 from frostline.studies.regression.published import BAND, TABLE_1, TABLE_2
-from frostline.studies.regression.results import Place, correlation, mean_over, minus, share
+from frostline.studies.regression.results import Place, correlation, mean_over, share
 from frostline.studies.regression.view import TITLES, View, arm_name, place_name
 from frostline.studies.tally import student
 
@@ -165,9 +165,8 @@ def _in_band(view: View, places: Sequence[Place]) -> str:
 def z_correlation(view: View, place: Place, i: int, head: str, scaling: str = "multiply") -> Estimate | None:
     """Pearson's r over the problems of a place between Z of the i-th encoding and its gain over the columns."""
     one = _encodings(view, place[0])[i]
-    gaps, gains = view.results.gaps(place, RAW, one, scaling), view.gain(place, (one, head), (RAW, head))
-    both = [name for name in gaps if name in gains]
-    return correlation([gaps[name] for name in both], [gains[name] for name in both])
+    found = [*view.results.gaps_and_gains(place, (one, head), (RAW, head), scaling).values()]
+    return correlation([gap for gap, _ in found], [gain for _, gain in found])
 
 
 def _encodings(view: View, family: str) -> Sequence[Encoding]:
@@ -180,5 +179,4 @@ def _pairs(view: View) -> list[tuple[int, str]]:
 
 def gains_by_function(view: View, place: Place, head: str) -> dict[str, float]:
     """Kendall tau of the first backbone minus that of the columns, problem by problem."""
-    main = view.plan.main(place[0])[0]
-    return minus(view.results.scores(place, main, head), view.results.scores(place, RAW, head))
+    return view.gain(place, (view.plan.main(place[0])[0], head), (RAW, head))

@@ -10,7 +10,7 @@ from frostline.reports.study import Estimate, StudyTable
 from frostline.studies.regression.encodings import RAW, Encoding
 from frostline.studies.regression.heads import HEADS
 from frostline.studies.regression.plan import Plan
-from frostline.studies.regression.results import Place, Results, mean_over, minus
+from frostline.studies.regression.results import Arm, Place, Results, mean_over
 
 __all__ = ["TITLES", "View"]
 
@@ -55,9 +55,9 @@ class View:
         """Mean Kendall tau over the problems of a place."""
         return mean_over(self.results.scores(place, encoding, head, share))
 
-    def gain(self, place: Place, arm: tuple[Encoding, str], other: tuple[Encoding, str]) -> dict[str, float]:
+    def gain(self, place: Place, arm: Arm, other: Arm) -> dict[str, float]:
         """Kendall tau of one arm minus that of another, problem by problem."""
-        return minus(self.results.scores(place, *arm), self.results.scores(place, *other))
+        return self.results.gain(place, arm, other)
 
     def arms(self, family: str) -> list[tuple[Encoding, str]]:
         """Encodings with their heads, as the plan has them."""
