@@ -37,7 +37,7 @@ def rows(tmp_path_factory):
     for name, own in (("d.csv", lines), ("gaps.csv", gaps)):
         (place / name).write_text("x,kind,y\n" + "\n".join(own) + "\n")
     for target in ("kind", "y"):
-        options = FitOptions(target=target, features="raw", head="linear")
+        options = FitOptions(target=target, features="raw")
         frostline.fit_table(place / "d.csv", options=options, out=place / target, inputs=InputOptions(columns=("x",)))
     return place
 

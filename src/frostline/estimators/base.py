@@ -40,6 +40,9 @@ FEATURES = ("auto", "embedding", "tfidf", "raw", "both")
 """What is learnt on: the backbone's vectors, TF-IDF of the same text, the table's columns, two of these (see
 :data:`frostline.estimators.arms.BOTH`), or what cross-validation favors."""
 
+_OWN_HEADS = {"tfidf": "linear", "raw": "boosting"}
+"""What learns from features that hold no vectors."""
+
 
 class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
     """Base of :class:`TextClassifier` and :class:`TextRegressor`; see there for the parameters.
@@ -344,13 +347,16 @@ class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
             raise UserError(f"embedder must be a TextEmbedder or None, got {type(self.embedder).__name__}.")
         check_seed(self.seed)
         # Refuses a head that does not suit before anything runs.
-        if not reads_layers(self._new_head()):
-            return
-        if not needs_backbone(self.features):
+        several_layers = reads_layers(self._new_head())
+        own = _OWN_HEADS.get(self.features, "")
+        if own and not (isinstance(self.head, str) and self.head in ("auto", own)):
             raise UserError(
-                f"Co-occurrence pooling reads layers of a backbone; features={self.features!r} holds none.",
+                f"head={self.head!r} is trained on vectors of a backbone; features={self.features!r} holds none: its own "
+                f"head, {own!r}, reads the {'words' if self.features == 'tfidf' else 'columns'}.",
                 hint="features='embedding' (or 'both', 'auto') with this head, or head='auto'",
             )
+        if not several_layers:
+            return
         fusion = self.fusion if self.embedder is None else self.embedder.fusion
         if fusion not in ("concat", "auto"):
             raise UserError(

@@ -71,8 +71,9 @@ def test_what_takes_long_is_done_in_the_first_draw(options):
         reads = [key for key in own if key["encoding"]["source"] == main["source"]]
         return {key["head"] for key in (reads if varied else own) if not varied or key["encoding"] != main}
 
-    assert arms(2, 0, varied=True) == {"mlp", "ridge"}
-    assert arms(3, 0, varied=True) == {"ridge"}
+    assert arms(2, 0, varied=True) == arms(3, 0, varied=True) == {"ridge"}
+    few = [(key["problem"]["dof"], key["head"]) for key in keys if key["share"] < 1]
+    assert set(few) == {(2, "mlp"), (2, "ridge"), (3, "ridge"), (5, "ridge")}
     assert arms(2, 1, varied=True) == set()
     controls = [(key["problem"]["repetition"], key["head"]) for key in keys if "random" in key["encoding"]["source"]]
     assert set(controls) == {(0, "mlp"), (0, "ridge"), (0, "kernel"), (1, "ridge"), (1, "kernel")}

@@ -83,7 +83,7 @@ def sizes_section(view: View) -> StudySection | None:
     rows: list[list[Any]] = []
     plots = []
     for place in view.ablated_places:
-        for head in view.plan.options.ablation_heads:
+        for head in view.plan.options.size_heads:
             main = view.plan.main(place[0])[0]
             lines: dict[str, list[tuple[float, Estimate]]] = {}
             for share in (*view.plan.options.shares, 1.0):

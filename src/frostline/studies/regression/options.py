@@ -117,7 +117,12 @@ class RegressionOptions:
 
     @property
     def ablation_heads(self) -> tuple[str, ...]:
-        """Heads on varied encodings; the MLP at the lowest number of parameters."""
+        """Heads on varied encodings."""
+        return ("ridge",)
+
+    @property
+    def size_heads(self) -> tuple[str, ...]:
+        """Heads that learn from a share of the rows; the MLP at the lowest number of parameters."""
         return ("ridge",) if self.quick else ("mlp", "ridge")
 
     @property

@@ -135,9 +135,9 @@ class Plan:
         shares: Sequence[float] = ()
         if first_draw and (family == "tables" or inputs.dof in options.ablated_dofs):
             varied = [one for own in self.varied(family).values() for one in own]
+            arms += [(one, head) for one in varied for head in options.ablation_heads]
             in_depth = not self.functions or inputs.dof == options.ablated_dofs[0]
-            heads = options.ablation_heads if in_depth else without_mlp(options.ablation_heads)
-            arms += [(one, head) for one in varied for head in heads]
+            heads = options.size_heads if in_depth else without_mlp(options.size_heads)
             shares = options.shares
         for encoding, head in arms:  # the problems of one draw share its vectors
             yield from (self._score(problem, encoding, head, 1.0, encoder) for problem in problems)
