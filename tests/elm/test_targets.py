@@ -31,6 +31,13 @@ def records():
     return read_records(TABLE, "movieId", load_pack("films"))
 
 
+def test_objects_are_json_as_where_rows_are_embedded():
+    rows = [{"id": "a", "title": {"main": "Käfer", "year": 1994}, "genres": [{"name": "War"}, None]}]
+    (row,) = read_records(pa.Table.from_pylist(rows), "id", load_pack("films")).rows.values()
+    assert row.text["title"] == '{"main": "Käfer", "year": 1994}'
+    assert row.lists["genres"] == ('{"name": "war"}',)
+
+
 def test_columns_are_found_and_lists_split():
     found = records()
     assert found.columns["text"] == "overview"

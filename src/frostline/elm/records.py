@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -133,16 +134,21 @@ def row_ids(table: pa.Table, id: str) -> list[str]:
 
 def _texts(cells: Mapping[str, Any], pack: Pack) -> dict[str, str]:
     lists = {key for key, cell in cells.items() if key in pack.lists or isinstance(cell, list)}
-    return {key: " ".join(str(cell).split()) for key, cell in cells.items() if cell is not None and key not in lists}
+    return {key: " ".join(_text(cell).split()) for key, cell in cells.items() if cell is not None and key not in lists}
+
+
+def _text(cell: Any) -> str:
+    """An object as JSON, as where rows are embedded; anything else as it is."""
+    return json.dumps(cell, ensure_ascii=False, default=str) if isinstance(cell, (dict, list)) else str(cell)
 
 
 def _lists(cells: Mapping[str, Any], pack: Pack) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for key, cell in cells.items():
         if isinstance(cell, list):
-            parts = [str(value) for value in cell if value is not None]
+            parts = [_text(value) for value in cell if value is not None]
         elif key in pack.lists:
-            parts = [] if cell is None else str(cell).split(pack.lists[key])
+            parts = [] if cell is None else _text(cell).split(pack.lists[key])
         else:
             continue
         cleaned = (part.strip().lower() for part in parts)
