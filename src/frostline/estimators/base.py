@@ -391,7 +391,7 @@ def target_vector(given: Any, n_rows: int) -> NDArray[Any]:
         raise UserError(f"X has {n_rows} rows and y has {len(y)}: inconsistent numbers of samples.")
     if (missing := missing_rows(given)).size:
         raise UserError(
-            f"{missing.size} of {len(y)} targets are missing (NaN or None), the first in row {missing[0]}.",
+            f"{missing.size} of {len(y)} targets are missing (NaN or None), the first in row {missing[0]} (counting from 0).",
             hint="drop those rows or fill their targets",
         )
     return y

@@ -91,7 +91,8 @@ def graph_space(
         raise UserError(f"Links need two columns of one length; got {left.shape} and {right.shape}.")
     if (loops := np.flatnonzero(left == right)).size:
         raise UserError(
-            f"{loops.size} links lead from a node to itself, the first in row {loops[0]}.", hint="drop them"
+            f"{loops.size} links lead from a node to itself, the first in row {loops[0]} (counting from 0).",
+            hint="drop them",
         )
     low, high = (np.where(left <= right, *order) for order in ((left, right), (right, left)))
     links = Pairs.of(low, high, weights, names=("source", "target"))

@@ -146,7 +146,9 @@ def _finite_float32(vectors: Any, dimensions: tuple[int, ...]) -> NDArray[np.flo
         values = np.ascontiguousarray(array, dtype=np.float32)
     bad = np.flatnonzero(~np.isfinite(values).all(axis=tuple(range(1, values.ndim))))
     if bad.size:
-        raise UserError(f"{bad.size} of {len(values)} vectors are not finite in float32, the first in row {bad[0]}.")
+        raise UserError(
+            f"{bad.size} of {len(values)} vectors are not finite in float32, the first in row {bad[0]} (counting from 0)."
+        )
     return values
 
 
