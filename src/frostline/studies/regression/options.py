@@ -112,7 +112,7 @@ class RegressionOptions:
 
     @property
     def control_heads(self) -> tuple[str, ...]:
-        """Heads on random weights, token embeddings and projections; the MLP, which takes longest, in the first draw."""
+        """Heads on random weights, token embeddings and projections; the MLP in the first draw, not on projections."""
         return ("ridge", "kernel") if self.quick else ("mlp", "ridge", "kernel")
 
     @property

@@ -128,9 +128,12 @@ class Plan:
         family, options = inputs.family, self.options
         usual = [RAW, *self.main(family)]
         first_draw = problems[0].repetition == 0
-        heads = options.control_heads if first_draw else without_mlp(options.control_heads)
         arms = [(one, head) for one in usual for head in HEADS]
-        arms += [(one, head) for one in self.controls(family) for head in heads]
+        for one in self.controls(family):
+            mlp_too = (
+                first_draw and one.reads
+            )  # on projections of the columns it trains longest, and is that on columns
+            arms += [(one, head) for head in (options.control_heads if mlp_too else without_mlp(options.control_heads))]
         smooth = [*usual, *self.controls(family)]
         shares: Sequence[float] = ()
         if first_draw and (family == "tables" or inputs.dof in options.ablated_dofs):
