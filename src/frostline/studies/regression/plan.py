@@ -130,10 +130,9 @@ class Plan:
         first_draw = problems[0].repetition == 0
         arms = [(one, head) for one in usual for head in HEADS]
         for one in self.controls(family):
-            mlp_too = (
-                first_draw and one.reads
-            )  # on projections of the columns it trains longest, and is that on columns
-            arms += [(one, head) for head in (options.control_heads if mlp_too else without_mlp(options.control_heads))]
+            # On projections of the columns the MLP trains longest, and is what it is on the columns.
+            heads = options.control_heads if first_draw and one.reads else without_mlp(options.control_heads)
+            arms += [(one, head) for head in heads]
         smooth = [*usual, *self.controls(family)]
         shares: Sequence[float] = ()
         if first_draw and (family == "tables" or inputs.dof in options.ablated_dofs):
