@@ -86,16 +86,20 @@ def sizes_section(view: View) -> StudySection | None:
         for head in view.plan.options.size_heads:
             main = view.plan.main(place[0])[0]
             lines: dict[str, list[tuple[float, Estimate]]] = {}
+            own: list[list[Any]] = []
             for share in (*view.plan.options.shares, 1.0):
                 found = [(one, view.tau(place, one, head, share)) for one in (RAW, main)]
                 gain = mean_over(size_gain(view, place, head, share), signed=True)
                 if gain is not None:
-                    rows.append([f"{place_name(place)}, {TITLES[head]}, {share:.0%}", *(e for _, e in found), gain])
+                    own.append([f"{place_name(place)}, {TITLES[head]}, {share:.0%}", *(e for _, e in found), gain])
                 for one, estimate in found:
                     if estimate is not None:
                         lines.setdefault(one.name, []).append((100 * share, estimate))
+            if all(len(line) < 2 for line in lines.values()):
+                continue
+            rows += own
             title = f"Kendall tau by training rows, {place_name(place)}, {TITLES[head]}"
-            plots += [StudyPlot(title, "percent of the rows", "Kendall tau", lines, log=True)] if lines else []
+            plots.append(StudyPlot(title, "percent of the rows", "Kendall tau", lines, log=True))
     if not rows:
         return None
     columns = ["problems, head, training rows", "columns", "vectors", "vectors minus columns"]

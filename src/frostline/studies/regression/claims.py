@@ -130,8 +130,9 @@ def _robustness(view: View) -> Iterator[Claim]:
 
 def _untrained(view: View, place: Place, *, reads: bool) -> Iterator[Claim]:
     """Beside random weights and token embeddings (the paper's), or beside projections (ours)."""
-    main, head = view.plan.main("functions")[0], view.plan.options.control_heads[0]
+    main = view.plan.main("functions")[0]
     for one in (control for control in view.plan.controls("functions") if control.reads == reads):
+        head = view.plan.heads_on(one)[0]
         gain = mean_over(view.gain(place, (main, head), (one, head)), signed=True)
         said = f"pretrained weights beat {one.name}" if reads else f"do pretrained weights beat {one.name}?"
         yield _claim(said, gain, f"difference in tau, {TITLES[head]}, DOF {place[1]}")

@@ -95,6 +95,11 @@ class Plan:
             untrained = [replace(first, source=f"{prefix}:{first.source}") for prefix in ("random", "vocabulary")]
         return [*untrained, *(Encoding(name, width=width) for name in PROJECTIONS)]
 
+    def heads_on(self, control: Encoding) -> tuple[str, ...]:
+        """Heads on a control: on projections of the columns the MLP trains longest, and is what it is on the columns."""
+        heads = self.options.control_heads
+        return heads if control.reads else without_mlp(heads)
+
     def layers(self) -> list[Any]:
         """Depths of the first backbone; none where a service runs it."""
         first = self.options.backbones[0]
@@ -130,9 +135,8 @@ class Plan:
         first_draw = problems[0].repetition == 0
         arms = [(one, head) for one in usual for head in HEADS]
         for one in self.controls(family):
-            # On projections of the columns the MLP trains longest, and is what it is on the columns.
-            heads = options.control_heads if first_draw and one.reads else without_mlp(options.control_heads)
-            arms += [(one, head) for head in heads]
+            heads = self.heads_on(one)
+            arms += [(one, head) for head in (heads if first_draw else without_mlp(heads))]
         smooth = [*usual, *self.controls(family)]
         shares: Sequence[float] = ()
         if first_draw and (family == "tables" or inputs.dof in options.ablated_dofs):

@@ -61,9 +61,8 @@ class View:
 
     def arms(self, family: str) -> list[tuple[Encoding, str]]:
         """Encodings with their heads, as the plan has them."""
-        heads = self.plan.options.control_heads
         usual = [(one, head) for one in (RAW, *self.plan.main(family)) for head in HEADS]
-        return usual + [(one, head) for one in self.plan.controls(family) for head in heads]
+        return usual + [(one, head) for one in self.plan.controls(family) for head in self.plan.heads_on(one)]
 
     def grid(
         self,
