@@ -71,7 +71,7 @@ SEED = "seed must be a whole number from 0 to 4294967295"
         ((*FIT, *TEXT, "--test-size", 0.2, "--cv", 3), "--test-size and --cv both say which rows are held out"),
         ((*FIT, *TEXT, "--test-size", 0.2, "--test", "d.csv"), "--test-size and a test file both say which rows"),
         ((*FIT[:-1], "cooccurrence", *TEXT), "trained on vectors of a backbone; features='tfidf' holds none"),
-        ((*FIT[:-1], "mlp", *TEXT), "features='tfidf' holds none: its own head, 'linear', reads the words"),
+        ((*FIT[:-1], "mlp", *TEXT), "features='tfidf' holds none and learns words by a linear head"),
         ((*FIT[:-2], *TEXT, "--head", "cooccurrence-published", "--features", "raw"), "features='raw' holds none"),
         ((*FIT, *TEXT, "--class-weight", "[1, 2]"), "class_weight is None, 'balanced' or a weight for each label"),
         ((*FIT, *TEXT, "--class-weight", '{"b": -1}'), "The class weight of 'b' must be a positive number"),

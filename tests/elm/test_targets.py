@@ -31,7 +31,7 @@ def records():
     return read_records(TABLE, "movieId", load_pack("films"))
 
 
-def test_objects_are_json_as_where_rows_are_embedded():
+def test_objects_in_cells_are_json():
     rows = [{"id": "a", "title": {"main": "Käfer", "year": 1994}, "genres": [{"name": "War"}, None]}]
     (row,) = read_records(pa.Table.from_pylist(rows), "id", load_pack("films")).rows.values()
     assert row.text["title"] == '{"main": "Käfer", "year": 1994}'

@@ -79,7 +79,7 @@ def test_best_epoch_is_kept_and_patience_stops():
 def test_what_is_found_does_not_depend_on_threads_nor_on_the_other_models(monkeypatch):
     X, y = rows()
     noise = y + torch.randn(64, generator=torch.Generator().manual_seed(5))
-    configs = [Config(rate, 0.1, 0) for rate in (0.0, 0.003, 0.05)]
+    configs = [Config(rate, 0.1, 0) for rate in (0.0, 0.003, 0.05, 0.001, 0.02)]
 
     def found(configs, n_threads):
         monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)

@@ -138,7 +138,7 @@ def _texts(cells: Mapping[str, Any], pack: Pack) -> dict[str, str]:
 
 
 def _text(cell: Any) -> str:
-    """An object as JSON, as where rows are embedded; anything else as it is."""
+    """An object as JSON; anything else as it is."""
     return json.dumps(cell, ensure_ascii=False, default=str) if isinstance(cell, (dict, list)) else str(cell)
 
 

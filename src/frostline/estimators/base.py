@@ -350,9 +350,12 @@ class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
         several_layers = reads_layers(self._new_head())
         own = _OWN_HEADS.get(self.features, "")
         if own and not (isinstance(self.head, str) and self.head in ("auto", own)):
+            what = (
+                "words by a linear head" if self.features == "tfidf" else "columns by trees, few rows by a kernel, too"
+            )
             raise UserError(
-                f"head={self.head!r} is trained on vectors of a backbone; features={self.features!r} holds none: its own "
-                f"head, {own!r}, reads the {'words' if self.features == 'tfidf' else 'columns'}.",
+                f"head={self.head!r} is trained on vectors of a backbone; features={self.features!r} holds none and learns "
+                f"{what}.",
                 hint="features='embedding' (or 'both', 'auto') with this head, or head='auto'",
             )
         if not several_layers:

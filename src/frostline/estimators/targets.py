@@ -47,8 +47,8 @@ _ALIKE = 0.99
 
 _BEYOND = 0.25
 """By what share of their range predictions may leave that of the training rows before the way back is taken: a linear head
-errs without bound, and exp would make a number of any size of that. Of the range of y wherever y has a value on the scale so
-far out, else of z."""
+errs without bound, and exp would make a number of any size of that. Of the range of y for Yeo-Johnson and, upwards, for
+logarithms; else of z."""
 
 
 @dataclass(frozen=True, eq=False)

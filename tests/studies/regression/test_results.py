@@ -38,6 +38,11 @@ def test_differences_are_means_over_the_draws_that_both_arms_have():
     assert found.gain(place, (LINE, "mlp", 0.5), (RAW, "mlp", 0.5)) == {"c": pytest.approx(-0.1)}
 
 
+def test_what_only_the_first_draw_has_is_compared_within_it():
+    found = Results([outcome("a", 0, RAW, 0.2), outcome("a", 1, RAW, 0.8), outcome("b", 1, RAW, 0.1)])
+    assert found.of_first_draw().scores(("functions", 5), RAW, "mlp") == {"a": 0.2}
+
+
 def test_gaps_are_means_over_the_draws_of_the_gains():
     def smooth(draw, encoding, moments):
         problem = {"family": "functions", "name": "a", "dof": 5, "repetition": draw}

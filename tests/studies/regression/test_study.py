@@ -10,10 +10,13 @@ import pytest
 
 from fakes import tiny_bert
 from frostline.cli import main
+from frostline.contracts import canonical_json
 from frostline.errors import UserError
 from frostline.studies.regression import study_regression
 from frostline.studies.regression.encodings import RAW
 from frostline.studies.regression.plan import Plan
+from frostline.studies.regression.results import Results
+from frostline.studies.regression.view import View
 
 
 @pytest.fixture
@@ -80,6 +83,9 @@ def test_what_takes_long_is_done_in_the_first_draw(options):
         own = [key for key in keys if key["encoding"]["source"].startswith(word)]
         assert {(key["problem"]["repetition"], key["head"]) for key in own} == each_draw | first
     assert arms(5, 1, varied=False) == {"mlp", "boosting", "ridge", "kernel"}
+    found = {(canonical_json(key["encoding"]), key["head"]) for key in keys}
+    shown = View(Plan(full, full.functions, [], []), Results([])).arms("functions")
+    assert {(canonical_json(encoding.key), head) for encoding, head in shown} <= found
 
 
 def test_rows_that_do_not_fit_are_left_out_and_said(options, fast_sweep, tmp_path, monkeypatch):

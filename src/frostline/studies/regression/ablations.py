@@ -22,6 +22,7 @@ _WHAT = {
 
 def ablations_section(view: View) -> StudySection | None:
     """Tables and curves of each change."""
+    view = view.of_first_draw()
     tables, plots = [], []
     for what, title in _WHAT.items():
         table = _varied(view, what, title)
@@ -33,8 +34,8 @@ def ablations_section(view: View) -> StudySection | None:
             [StudyPlot(f"Kendall tau by depth, {place_name(place)}", "blocks", "Kendall tau", lines)] if lines else []
         )
     text = (
-        "Cut after k blocks, a network is a smaller one of its family. Means over problems; the second figure is the difference to "
-        "the unchanged reading, problem by problem."
+        "Cut after k blocks, a network is a smaller one of its family. Means over problems, first draw; the second figure is the "
+        "difference to the unchanged reading, problem by problem."
     )
     return StudySection("Ablations", text, tables, plots) if tables else None
 
@@ -80,6 +81,7 @@ def _by_depth(view: View, place: Place, head: str) -> list[tuple[int, Estimate]]
 
 def sizes_section(view: View) -> StudySection | None:
     """Few training rows, more, all."""
+    view = view.of_first_draw()
     rows: list[list[Any]] = []
     plots = []
     for place in view.ablated_places:
@@ -103,7 +105,9 @@ def sizes_section(view: View) -> StudySection | None:
     if not rows:
         return None
     columns = ["problems, head, training rows", "columns", "vectors", "vectors minus columns"]
-    note = f"The first backbone minus the columns, problem by problem. All rows of functions: {_n_fit(view)}."
+    note = (
+        f"The first backbone minus the columns, problem by problem, first draw. All rows of functions: {_n_fit(view)}."
+    )
     return StudySection("Training rows", tables=[StudyTable("Kendall tau", columns, rows, note)], plots=plots)
 
 

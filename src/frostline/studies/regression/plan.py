@@ -96,7 +96,7 @@ class Plan:
         return [*untrained, *(Encoding(name, width=width) for name in PROJECTIONS)]
 
     def heads_on(self, control: Encoding) -> tuple[str, ...]:
-        """Heads on a control: on projections of the columns the MLP trains longest, and is what it is on the columns."""
+        """Heads on a control; the MLP, which trains longest on projections of the columns, only where a backbone reads."""
         heads = self.options.control_heads
         return heads if control.reads else without_mlp(heads)
 
@@ -113,7 +113,7 @@ class Plan:
         first = self.main(family)[0]
         local = not is_service(first.source)
         poolings = self.options.poolings if local else ()
-        if family == "tables":  # rows may outgrow the window, to the end of which padded ones are filled
+        if family == "tables":  # padding fills one window, and rows of a table may be longer
             poolings = tuple(pooling for pooling in poolings if pooling != "padded_mean")
         found = {
             "pooling": [replace(first, pooling=pooling) for pooling in poolings],
@@ -135,21 +135,21 @@ class Plan:
         first_draw = problems[0].repetition == 0
         arms = [(one, head) for one in usual for head in HEADS]
         for one in self.controls(family):
-            heads = self.heads_on(one)
-            arms += [(one, head) for head in (heads if first_draw else without_mlp(heads))]
+            own_heads = self.heads_on(one)
+            arms += [(one, head) for head in (own_heads if first_draw else without_mlp(own_heads))]
         smooth = [*usual, *self.controls(family)]
         shares: Sequence[float] = ()
+        size_heads: Sequence[str] = ()
         if first_draw and (family == "tables" or inputs.dof in options.ablated_dofs):
             varied = [one for own in self.varied(family).values() for one in own]
             arms += [(one, head) for one in varied for head in options.ablation_heads]
-            in_depth = not self.functions or inputs.dof == options.ablated_dofs[0]
-            heads = options.size_heads if in_depth else without_mlp(options.size_heads)
-            shares = options.shares
+            in_depth = inputs.dof == options.ablated_dofs[0] if family == "functions" else not self.functions
+            shares, size_heads = options.shares, options.size_heads if in_depth else without_mlp(options.size_heads)
         for encoding, head in arms:  # the problems of one draw share its vectors
             yield from (self._score(problem, encoding, head, 1.0, encoder) for problem in problems)
         for share in shares:
             for encoding in usual[:2]:
-                for head in heads:
+                for head in size_heads:
                     yield from (self._score(problem, encoding, head, share, encoder) for problem in problems)
         for encoding in smooth:
             yield from (self._smoothness(problem, encoding, encoder) for problem in problems)

@@ -45,6 +45,12 @@ class Results:
                 how = key["kind"], place, canonical_json(key["encoding"]), key.get("head"), key.get("share", 1.0)
                 self._found.setdefault(how, {})[problem["name"], problem["repetition"]] = outcome.result
 
+    def of_first_draw(self) -> Results:
+        """The same of one draw, the only one in which everything was measured."""
+        first = Results([])
+        first._found = {how: {at: own[at] for at in own if at[1] == 0} for how, own in self._found.items()}
+        return first
+
     def scores(self, place: Place, encoding: Encoding, head: str, share: float = 1.0) -> dict[str, float]:
         """Kendall tau of each problem, the mean over draws."""
         found = self._found.get(_address("score", place, encoding, head, share), {})
@@ -71,9 +77,9 @@ class Results:
         Z above 0: the target is smoother over the encoding of the first arm than over that of the other.
         """
         gains = self._gains(place, arm, other)
-        a, b = (self._smooth(place, encoding) for encoding, _ in (other, arm))
-        both = [at for at in gains if at in a and at in b]
-        gaps = _by_name({at: _z(a[at][scaling], b[at][scaling]) for at in both})
+        own, baseline = (self._smooth(place, encoding) for encoding, _ in (arm, other))
+        both = [at for at in gains if at in own and at in baseline]
+        gaps = _by_name({at: _z(baseline[at][scaling], own[at][scaling]) for at in both})
         means = _by_name({at: gains[at] for at in both})
         return {name: (gaps[name], means[name]) for name in gaps}
 

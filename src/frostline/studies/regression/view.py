@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from frostline.reports.study import Estimate, StudyTable
@@ -58,6 +58,10 @@ class View:
     def gain(self, place: Place, arm: Arm, other: Arm) -> dict[str, float]:
         """Kendall tau of one arm minus that of another, problem by problem."""
         return self.results.gain(place, arm, other)
+
+    def of_first_draw(self) -> View:
+        """What only the first draw has, beside the same of that draw."""
+        return replace(self, results=self.results.of_first_draw())
 
     def arms(self, family: str) -> list[tuple[Encoding, str]]:
         """Encodings with their heads, as the plan has them."""
