@@ -40,8 +40,8 @@ FEATURES = ("auto", "embedding", "tfidf", "raw", "both")
 """What is learnt on: the backbone's vectors, TF-IDF of the same text, the table's columns, two of these (see
 :data:`frostline.estimators.arms.BOTH`), or what cross-validation favors."""
 
-_OWN_HEADS = {"tfidf": "linear", "raw": "boosting"}
-"""What learns from features that hold no vectors."""
+_OWN_HEADS = {"tfidf": ("linear", "words by a linear head"), "raw": ("boosting", "columns by trees or a kernel")}
+"""Which head learns from features that hold no vectors, and how that is said."""
 
 
 class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
@@ -347,18 +347,16 @@ class TextEstimator(Workflow, BaseEstimator):  # type: ignore[misc]
             raise UserError(f"embedder must be a TextEmbedder or None, got {type(self.embedder).__name__}.")
         check_seed(self.seed)
         # Refuses a head that does not suit before anything runs.
-        several_layers = reads_layers(self._new_head())
-        own = _OWN_HEADS.get(self.features, "")
-        if own and not (isinstance(self.head, str) and self.head in ("auto", own)):
-            what = (
-                "words by a linear head" if self.features == "tfidf" else "columns by trees, few rows by a kernel, too"
-            )
-            raise UserError(
-                f"head={self.head!r} is trained on vectors of a backbone; features={self.features!r} holds none and learns "
-                f"{what}.",
-                hint="features='embedding' (or 'both', 'auto') with this head, or head='auto'",
-            )
-        if not several_layers:
+        head = self._new_head()
+        if not needs_backbone(self.features):
+            own, how = _OWN_HEADS[self.features]
+            if not (isinstance(self.head, str) and self.head in ("auto", own)):
+                none = f"features={self.features!r} holds none and learns {how}"
+                raise UserError(
+                    f"head={self.head!r} is trained on vectors of a backbone; {none}.",
+                    hint="features='embedding' (or 'both', 'auto') with this head, or head='auto'",
+                )
+        if not reads_layers(head):
             return
         fusion = self.fusion if self.embedder is None else self.embedder.fusion
         if fusion not in ("concat", "auto"):

@@ -181,26 +181,26 @@ class _AdamW:
     not its function, which counts the steps of every slice on its own.
     """
 
-    def __init__(self, network: Network, configs: Sequence[Config]) -> None:
-        moments = [[torch.zeros_like(layer) for layer in network.layers] for _ in _BETAS]
-        self._take(network, configs, moments, torch.zeros(()))
-
-    def part(self, own: Tensor, network: Network, configs: Sequence[Config]) -> Self:
-        """The same for some of the models, which `network` holds by now."""
-        part = copy.copy(self)
-        part._take(network, configs, [[array[own] for array in arrays] for arrays in self._moments], self._steps)
-        return part
-
-    def _take(
-        self, network: Network, configs: Sequence[Config], moments: Sequence[Sequence[Tensor]], steps: Tensor
+    def __init__(
+        self,
+        network: Network,
+        configs: Sequence[Config],
+        moments: Sequence[Sequence[Tensor]] | None = None,
+        steps: int = 0,
     ) -> None:
-        self._moments, self._steps = moments, steps
+        self._moments = moments or [[torch.zeros_like(layer) for layer in network.layers] for _ in _BETAS]
+        self._steps = torch.tensor(float(steps))
         slices: dict[tuple[float, float], list[list[Tensor]]] = {}
-        for arrays in zip(network.layers, network.gradients, *moments, strict=True):
+        for arrays in zip(network.layers, network.gradients, *self._moments, strict=True):
             for m, config in enumerate(configs):
                 for rows, decay in ((slice(-1), config.weight_decay), (slice(-1, None), 0.0)):
                     slices.setdefault((config.lr, decay), []).append([array[m][rows] for array in arrays])
         self._groups = [(config, [list(one) for one in zip(*own, strict=True)]) for config, own in slices.items()]
+
+    def part(self, own: Tensor, network: Network, configs: Sequence[Config]) -> Self:
+        """The same for some of the models, which `network` holds by now."""
+        moments = [[array[own] for array in arrays] for arrays in self._moments]
+        return type(self)(network, configs, moments, int(self._steps))
 
     def step(self) -> None:
         """Update every parameter in place by the network's gradients."""

@@ -66,8 +66,9 @@ def test_inputs_are_shared_by_all_functions(options):
 
 def test_what_takes_long_is_done_in_the_first_draw(options):
     full = replace(options, quick=False, seeds=2, dofs=(2, 3, 5), tables=("none",))
-    keys = [cell.key for cell in Plan(full, full.functions, [], []).cells() if cell.key["kind"] == "score"]
-    main = Plan(full, full.functions, [], []).main("functions")[0].key
+    plan = Plan(full, full.functions, [], [])
+    keys = [cell.key for cell in plan.cells() if cell.key["kind"] == "score"]
+    main = plan.main("functions")[0].key
 
     def arms(dof, draw, *, varied):
         own = [key for key in keys if (key["problem"]["dof"], key["problem"]["repetition"]) == (dof, draw)]
@@ -84,7 +85,7 @@ def test_what_takes_long_is_done_in_the_first_draw(options):
         assert {(key["problem"]["repetition"], key["head"]) for key in own} == each_draw | first
     assert arms(5, 1, varied=False) == {"mlp", "boosting", "ridge", "kernel"}
     found = {(canonical_json(key["encoding"]), key["head"]) for key in keys}
-    shown = View(Plan(full, full.functions, [], []), Results([])).arms("functions")
+    shown = View(plan, Results([])).arms("functions")
     assert {(canonical_json(encoding.key), head) for encoding, head in shown} <= found
 
 

@@ -164,7 +164,8 @@ def _changes(view: View, place: Place) -> Iterator[Claim]:
         figure = f"whole backbone minus its first blocks, up to {layers[1].layer}, {where}"
         yield _claim("larger models are better", gain, figure)
     head = view.plan.options.size_heads[0]
-    few, every = (size_gain(view.of_first_draw(), place, head, part) for part in (view.plan.options.shares[0], 1.0))
+    first = view.of_first_draw()
+    few, every = (size_gain(first, place, head, part) for part in (view.plan.options.shares[0], 1.0))
     closer = mean_over({name: abs(few[name]) - abs(every[name]) for name in few if name in every}, signed=True)
     figure = f"gap with few rows minus gap with all, {TITLES[head]}, {place_name(place)}"
     yield _claim("few training rows widen the gap to the columns", closer, figure)

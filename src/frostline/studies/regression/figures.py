@@ -14,7 +14,6 @@ from frostline.reports.study import StudyFigure, StudySection, StudyTable
 from frostline.studies.cells import Outcome
 from frostline.studies.regression.encodings import RAW
 from frostline.studies.regression.results import Place
-from frostline.studies.regression.tables import gains_by_function
 from frostline.studies.regression.view import View, place_name
 
 __all__ = ["geometry_section", "smoothness_section"]
@@ -25,7 +24,7 @@ def smoothness_section(view: View) -> StudySection | None:
     figures, rows = [], []
     for place in view.places:
         main = view.plan.main(place[0])[0]
-        gains = gains_by_function(view, place, "mlp")
+        gains = view.gain(place, (main, "mlp"), (RAW, "mlp"))
         for who, names in (
             ("the vectors win", [name for name, gain in gains.items() if gain > 0]),
             ("the columns win", [name for name, gain in gains.items() if gain <= 0]),

@@ -8,7 +8,7 @@ from typing import Any
 
 from frostline.errors import UserError
 
-__all__ = ["RegressionOptions", "without_mlp"]
+__all__ = ["RegressionOptions"]
 
 _QUICK_FUNCTIONS = (
     "Sphere", "Rastrigin", "LinearSlope", "AttractiveSector", "Rosenbrock", "EllipsoidRotated", "SharpRidge",
@@ -146,8 +146,3 @@ class RegressionOptions:
     def width_factors(self) -> tuple[float, ...]:
         """Widths of random networks beside that of the first backbone."""
         return (0.25, 0.5) if self.quick else (0.25, 0.5, 2.0)
-
-
-def without_mlp(heads: Sequence[str]) -> tuple[str, ...]:
-    """The heads that take little time."""
-    return tuple(head for head in heads if head != "mlp")

@@ -17,7 +17,7 @@ from frostline.studies.cells import Cell
 from frostline.studies.readings import pooling_of, stamp_of
 from frostline.studies.regression.encodings import PROJECTIONS, RAW, Encoder, Encoding
 from frostline.studies.regression.heads import HEADS, measure_smoothness, plane, score, warp_inputs, warp_of
-from frostline.studies.regression.options import RegressionOptions, without_mlp
+from frostline.studies.regression.options import RegressionOptions
 from frostline.studies.regression.problems import Inputs, Problem, TableSource, draw_inputs, functions_at
 
 __all__ = ["FORMATS", "Plan"]
@@ -98,7 +98,7 @@ class Plan:
     def heads_on(self, control: Encoding) -> tuple[str, ...]:
         """Heads on a control; the MLP, which trains longest on projections of the columns, only where a backbone reads."""
         heads = self.options.control_heads
-        return heads if control.reads else without_mlp(heads)
+        return heads if control.reads else _without_mlp(heads)
 
     def layers(self) -> list[Any]:
         """Depths of the first backbone; none where a service runs it."""
@@ -136,7 +136,7 @@ class Plan:
         arms = [(one, head) for one in usual for head in HEADS]
         for one in self.controls(family):
             own_heads = self.heads_on(one)
-            arms += [(one, head) for head in (own_heads if first_draw else without_mlp(own_heads))]
+            arms += [(one, head) for head in (own_heads if first_draw else _without_mlp(own_heads))]
         smooth = [*usual, *self.controls(family)]
         shares: Sequence[float] = ()
         size_heads: Sequence[str] = ()
@@ -144,7 +144,7 @@ class Plan:
             varied = [one for own in self.varied(family).values() for one in own]
             arms += [(one, head) for one in varied for head in options.ablation_heads]
             in_depth = inputs.dof == options.ablated_dofs[0] if family == "functions" else not self.functions
-            shares, size_heads = options.shares, options.size_heads if in_depth else without_mlp(options.size_heads)
+            shares, size_heads = options.shares, options.size_heads if in_depth else _without_mlp(options.size_heads)
         for encoding, head in arms:  # the problems of one draw share its vectors
             yield from (self._score(problem, encoding, head, 1.0, encoder) for problem in problems)
         for share in shares:
@@ -200,6 +200,11 @@ class Plan:
                 return {**plane(encoder(problem.inputs, encoding)), "y": np.round(problem.y, 6).tolist()}
 
             yield Cell({**self._base("projection", encoding), "problem": problem.key}, run)
+
+
+def _without_mlp(heads: Sequence[str]) -> tuple[str, ...]:
+    """The heads that take little time."""
+    return tuple(head for head in heads if head != "mlp")
 
 
 def _unlabeled(X: np.ndarray[Any, Any]) -> Inputs:

@@ -42,7 +42,7 @@ class Results:
             if outcome.result and "problem" in key:
                 problem = key["problem"]
                 place = _place(problem["family"], problem["dof"])
-                how = key["kind"], place, canonical_json(key["encoding"]), key.get("head"), key.get("share", 1.0)
+                how = _address(key["kind"], place, key["encoding"], key.get("head"), key.get("share", 1.0))
                 self._found.setdefault(how, {})[problem["name"], problem["repetition"]] = outcome.result
 
     def of_first_draw(self) -> Results:
@@ -53,7 +53,7 @@ class Results:
 
     def scores(self, place: Place, encoding: Encoding, head: str, share: float = 1.0) -> dict[str, float]:
         """Kendall tau of each problem, the mean over draws."""
-        found = self._found.get(_address("score", place, encoding, head, share), {})
+        found = self._scores(place, encoding, head, share)
         return _by_name({at: result["kendall_tau"] for at, result in found.items()})
 
     def gain(self, place: Place, arm: Arm, other: Arm) -> dict[str, float]:
@@ -61,12 +61,12 @@ class Results:
         return _by_name(self._gains(place, arm, other))
 
     def _gains(self, place: Place, arm: Arm, other: Arm) -> dict[tuple[str, int], float]:
-        a, b = (self._found.get(_address("score", place, *one), {}) for one in (arm, other))
+        a, b = (self._scores(place, *one) for one in (arm, other))
         return {at: a[at]["kendall_tau"] - b[at]["kendall_tau"] for at in a if at in b}
 
     def draws(self, name: str, place: Place, encoding: Encoding, head: str, share: float = 1.0) -> dict[int, float]:
         """Kendall tau of one problem, draw by draw."""
-        found = self._found.get(_address("score", place, encoding, head, share), {})
+        found = self._scores(place, encoding, head, share)
         return {draw: result["kendall_tau"] for (own, draw), result in found.items() if own == name}
 
     def gaps_and_gains(
@@ -97,12 +97,19 @@ class Results:
         own = [result["factors"] for (name, _), result in self._smooth(place, encoding).items() if name in names]
         return np.concatenate([np.asarray(factors, dtype=np.float64) for factors in own]) if own else np.empty(0)
 
+    def _scores(
+        self, place: Place, encoding: Encoding, head: str, share: float = 1.0
+    ) -> dict[tuple[str, int], Mapping[str, Any]]:
+        return self._found.get(_address("score", place, encoding.key, head, share), {})
+
     def _smooth(self, place: Place, encoding: Encoding) -> dict[tuple[str, int], Mapping[str, Any]]:
-        return self._found.get(_address("smoothness", place, encoding, None), {})
+        return self._found.get(_address("smoothness", place, encoding.key), {})
 
 
-def _address(kind: str, place: Place, encoding: Encoding, head: str | None, share: float = 1.0) -> tuple[Any, ...]:
-    return kind, place, canonical_json(encoding.key), head, share
+def _address(
+    kind: str, place: Place, encoding: dict[str, Any], head: str | None = None, share: float = 1.0
+) -> tuple[Any, ...]:
+    return kind, place, canonical_json(encoding), head, share
 
 
 def _place(family: str, dof: int) -> Place:

@@ -176,8 +176,3 @@ def _encodings(view: View, family: str) -> Sequence[Encoding]:
 
 def _pairs(view: View) -> list[tuple[int, str]]:
     return [(i, head) for i, _ in enumerate(_encodings(view, "functions")) for head in HEADS]
-
-
-def gains_by_function(view: View, place: Place, head: str) -> dict[str, float]:
-    """Kendall tau of the first backbone minus that of the columns, problem by problem."""
-    return view.gain(place, (view.plan.main(place[0])[0], head), (RAW, head))
