@@ -31,8 +31,8 @@ def judge(elm: frostline.ELM, data: ElmData, n_draws: int) -> dict[str, Any]:
     (space,), explainer, test = elm.explainer_.spaces.values(), elm.explainer_, data.parts["test"]
     assert space.reader is not None
     written, unguided = (
-        explainer.write(elm.prompt_of(), [(v,) for v in test.vectors], Decoding(guidance=guidance))
-        for guidance in (1, 0)
+        explainer.write(elm.prompt_of(), [(v,) for v in test.vectors], decoding)
+        for decoding in (Decoding(), Decoding(guidance=0))
     )
     asked = [[v] for v in test.vectors] if n_draws else []
     best = [one.text for one in elm.explain_many(elm.prompt_of(), asked, n_candidates=n_draws)] if n_draws else []

@@ -129,7 +129,9 @@ def test_guidance_is_greedy_on_the_guided_scores_and_nothing_about_the_mean_itse
         ids: list[int] = []
         while len(ids) < 8 and ids[-1:] != [model.llm.tokenizer.eos_token_id]:
             own, base = logits(item, ids), logits(mean, ids)
-            ids.append(int((4 * own - 3 * base).masked_fill(own < own.max() + np.log(0.1), -np.inf).argmax()))
+            times = torch.tensor([ids.count(token) for token in range(len(own))])
+            gain = (own - base) * torch.where(own > base, (1 - times).clamp(min=-1), 1)
+            ids.append(int((own + 3 * gain).masked_fill(own < own.max() + np.log(0.1), -np.inf).argmax()))
         return model.llm.tokenizer.decode(ids, skip_special_tokens=True).strip()
 
     strong, plain = (Decoding(max_new_tokens=8, no_repeat_ngram=0, guidance=g) for g in (3, 0))

@@ -12,10 +12,10 @@ from scipy.stats import spearmanr
 from fakes import tiny_bert
 from frostline.elm import reconstructor
 from frostline.elm.explaining import best_of
-from frostline.elm.probes import fit_probe, judge_claims
+from frostline.elm.probes import Probe, fit_probe, judge_claims
 from frostline.elm.reconstructor import Reconstructor
 from frostline.elm.scores import EncoderReader, cosines, identification, spearman_of_rankings
-from frostline.elm.tasks import Attribute
+from frostline.elm.tasks import Attribute, load_pack
 from frostline.embedder import TextEmbedder
 from frostline.errors import UserError
 
@@ -114,6 +114,22 @@ def test_claims_are_confirmed_absent_or_contradicted():
     assert [(c.value, c.text) for c in said_right] == [("sci-fi", "confirmed")]
     wrong = judge_claims([probe], vector, "A great battle in the warm sun.")
     assert [(c.value, c.text) for c in wrong] == [("sci-fi", "absent"), ("war", "contradicted")]
+
+
+@pytest.mark.parametrize(
+    ("text", "genres"),
+    [
+        ("A 2010 superhero film.", ["action"]),
+        ("A neo-noir crime film.", ["crime"]),
+        ("A film noir of 1947.", ["film-noir"]),
+        ("A supernatural martial arts film.", ["action", "horror"]),
+        ("A biographical film about an actor.", ["drama"]),
+        ("An epic.", []),
+    ],
+)
+def test_kinds_of_films_are_read_as_genres(text, genres):
+    words = load_pack("films").attributes["genre"].words
+    assert sorted(Probe("genre", list(words), np.zeros((0, 1)), words).named(text)) == genres
 
 
 def test_too_few_rows_make_no_probe():
