@@ -57,12 +57,20 @@ def test_guidance_moves_away_from_the_mean_among_plausible_tokens():
     assert (own.argmax(), found[0].argmax()) == (0, 2)
 
 
-def test_a_token_is_preferred_once_and_then_held_back():
+def test_what_followed_before_is_preferred_once_and_then_held_back():
     own, mean = np.array([0.5, 0.3, 0.2]), np.array([0.6, 0.3, 0.1])
-    scores = torch.tensor(np.log([own, own, mean, mean]), dtype=torch.float32)
-    ids = torch.tensor([[2, 0, 0], [2, 2, 2], [2, 0, 0], [2, 2, 2]])
-    found = Guided(1.5)(ids, scores).numpy()
     gain = np.log(own / mean)
-    # Token 0 is not preferred, and so may return.
-    np.testing.assert_allclose(found[0], np.log(own) + 1.5 * gain * [1, 1, 0], rtol=1e-5)
-    np.testing.assert_allclose(found[1], np.log(own) + 1.5 * gain * [1, 1, -1], rtol=1e-5)
+    assert gain[2] > 0 > gain[0]
+    for written, factors in (
+        ([0, 1], [1, 1, 1]),
+        ([2, 0], [1, 1, 1]),  # 2 is written, but not after 0
+        ([0, 2, 0], [1, 1, 0]),
+        ([0, 2, 0, 2, 0], [1, 1, -1]),
+        ([0, 2, 0, 2, 0, 2, 0], [1, 1, -1]),
+        ([1, 0, 1, 0, 1], [1, 1, 1]),  # 0 is not preferred: it may return
+    ):
+        ids = torch.tensor([[1] * len(written), written] * 2)
+        scores = torch.tensor(np.log([own, own, mean, mean]), dtype=torch.float32)
+        found = Guided(1.5)(ids, scores).numpy()
+        np.testing.assert_allclose(found[1], np.log(own) + 1.5 * gain * factors, rtol=1e-5)
+        np.testing.assert_array_equal(found[:2], found[2:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -129,7 +130,8 @@ def test_guidance_is_greedy_on_the_guided_scores_and_nothing_about_the_mean_itse
         ids: list[int] = []
         while len(ids) < 8 and ids[-1:] != [model.llm.tokenizer.eos_token_id]:
             own, base = logits(item, ids), logits(mean, ids)
-            times = torch.tensor([ids.count(token) for token in range(len(own))])
+            pairs = list(itertools.pairwise(ids))
+            times = torch.tensor([pairs.count((ids[-1], token)) if ids else 0 for token in range(len(own))])
             gain = (own - base) * torch.where(own > base, (1 - times).clamp(min=-1), 1)
             ids.append(int((own + 3 * gain).masked_fill(own < own.max() + np.log(0.1), -np.inf).argmax()))
         return model.llm.tokenizer.decode(ids, skip_special_tokens=True).strip()

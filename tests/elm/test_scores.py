@@ -119,7 +119,7 @@ def test_claims_are_confirmed_absent_or_contradicted():
 @pytest.mark.parametrize(
     ("text", "genres"),
     [
-        ("A 2010 superhero film.", ["action"]),
+        ("A 2010 superhero film based on the comic book.", ["action"]),
         ("A neo-noir crime film.", ["crime"]),
         ("A film noir of 1947.", ["film-noir"]),
         ("A supernatural martial arts film.", ["action", "horror"]),

@@ -130,7 +130,7 @@ def explain(
         int, typer.Option("--n-candidates", metavar="N", help="Keep the most consistent of N.")
     ] = 1,
     max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", metavar="N")] = 96,
-    guidance: Annotated[float, typer.Option("--guidance", metavar="W", help="0: the LM's own words.")] = 1.5,
+    guidance: Annotated[float, typer.Option("--guidance", metavar="W", help="0: the LM's own words.")] = 1.0,
     out: Annotated[str | None, typer.Option("--out", metavar="F", help=".jsonl or .parquet, for many.")] = None,
     device: o.Device = "auto",
     store: o.StoreDir = None,

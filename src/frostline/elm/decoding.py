@@ -40,9 +40,9 @@ class Decoding:
         Draws come from the fewest tokens that together have this probability.
     no_repeat_ngram : int, default=6
         Never write so many tokens in a row twice in an answer; 0 = no such rule. Small language models fall into loops without it.
-    guidance : float, default=1.5
+    guidance : float, default=1.0
         How strongly tokens are preferred that the vector makes likelier than the space's mean vector does: scores are
-        ``log p + guidance * (log p - log p_mean)``; see :class:`Guided` for tokens that are written already. 0 = the language
+        ``log p + guidance * (log p - log p_mean)``; see :class:`Guided` for what is written again. 0 = the language
         model's own probabilities, at half the cost.
     """
 
@@ -50,7 +50,7 @@ class Decoding:
     temperature: float | None = None
     top_p: float = 0.95
     no_repeat_ngram: int = 6
-    guidance: float = 1.5
+    guidance: float = 1.0
 
     def checked(self) -> Decoding:
         """Return these settings where they can be used.
@@ -113,10 +113,10 @@ class Guided(LogitsProcessor):
 
     The first half of the rows has the vectors, the second the mean in their places; both halves go on with the same tokens.
 
-    A token is preferred until it is written. Once written it is left to the language model, and from its second time on it is held
-    back as strongly as it was preferred: a word that a vector calls for would be called for again and again ("the earth, and the
-    vast earth"). What the vector does not prefer, as most words of grammar, may return as often as it likes. Classifier-free
-    guidance knows no such limit; this is ours.
+    What has followed the last token before loses its preference there, and from the second time on is held back as strongly as it
+    was preferred: else the vector calls for the same words again and again ("the earth, and the vast earth, and the earth"). What
+    the vector does not prefer, as most words of grammar, may return as often as it likes. Classifier-free guidance knows no such
+    limit; this is ours.
 
     Parameters
     ----------
@@ -129,10 +129,13 @@ class Guided(LogitsProcessor):
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Guided scores, the same for both halves."""
         own, mean = scores.float().log_softmax(dim=-1).chunk(2)
-        written = input_ids[: len(own)]
-        times = torch.zeros_like(own).scatter_add_(1, written, torch.ones_like(written, dtype=own.dtype))
         gain = own - mean
-        gain = torch.where(gain > 0, gain * (1 - times).clamp(min=-1), gain)
+        written = input_ids[: len(own)]
+        if written.shape[1] > 1:
+            after, again = written[:, 1:], written[:, :-1] == written[:, -1:]
+            times = torch.zeros_like(gain).scatter_add_(1, after, again.to(gain.dtype)).gather(1, after)
+            push = gain.gather(1, after)
+            gain = gain.scatter(1, after, torch.where(push > 0, push * (1 - times).clamp(min=-1), push))
         guided = own + self.guidance * gain
         least = own.amax(dim=-1, keepdim=True) + math.log(PLAUSIBLE)
         return guided.masked_fill(own < least, -torch.inf).repeat(2, 1)
