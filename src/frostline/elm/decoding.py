@@ -113,10 +113,10 @@ class Guided(LogitsProcessor):
 
     The first half of the rows has the vectors, the second the mean in their places; both halves go on with the same tokens.
 
-    What has followed the last token before loses its preference there, and from the second time on is held back as strongly as it
-    was preferred: else the vector calls for the same words again and again ("the earth, and the vast earth, and the earth"). What
-    the vector does not prefer, as most words of grammar, may return as often as it likes. Classifier-free guidance knows no such
-    limit; this is ours.
+    What has followed the last token once before is left to the language model there, and what has followed it twice or more is held
+    back as strongly as it was preferred: else the vector calls for the same words again and again ("the earth, and the vast earth,
+    and the earth"). What the vector does not prefer, as most words of grammar, may return as often as it likes. Classifier-free
+    guidance knows no such limit; this is ours.
 
     Parameters
     ----------
@@ -131,11 +131,10 @@ class Guided(LogitsProcessor):
         own, mean = scores.float().log_softmax(dim=-1).chunk(2)
         gain = own - mean
         written = input_ids[: len(own)]
-        if written.shape[1] > 1:
-            after, again = written[:, 1:], written[:, :-1] == written[:, -1:]
-            times = torch.zeros_like(gain).scatter_add_(1, after, again.to(gain.dtype)).gather(1, after)
-            push = gain.gather(1, after)
-            gain = gain.scatter(1, after, torch.where(push > 0, push * (1 - times).clamp(min=-1), push))
+        after, again = written[:, 1:], written[:, :-1] == written[:, -1:]
+        times = torch.zeros_like(gain).scatter_add_(1, after, again.to(gain.dtype)).gather(1, after)
+        push = gain.gather(1, after)
+        gain = gain.scatter(1, after, torch.where(push > 0, push * (1 - times).clamp(min=-1), push))
         guided = own + self.guidance * gain
         least = own.amax(dim=-1, keepdim=True) + math.log(PLAUSIBLE)
         return guided.masked_fill(own < least, -torch.inf).repeat(2, 1)
