@@ -125,6 +125,23 @@ def test_many_go_to_a_file_and_an_interrupted_job_goes_on(capsys, adapted, place
     assert [row["id"] for row in rows] == [f"r{i}" for i in range(80)]
 
 
+def test_a_row_that_was_learnt_is_known_again_in_a_file(capsys, adapted, place):
+    by_id, by_file = (
+        explained(capsys, adapted, *given, "--id", "r1")[1]["explanations"][0]
+        for given in ((), ("--vectors", place / "v.parquet"))
+    )
+    assert by_id == by_file
+
+
+def test_texts_may_hold_any_mark_that_ends_a_line(tmp_path):
+    part, text = tmp_path / "p", "one\u2028two\x85three"
+    for path in (tmp_path / "a.jsonl", tmp_path / "a.parquet"):
+        part.write_text("{}\n" + json.dumps({"id": "1", "text": text}, ensure_ascii=False) + "\n", encoding="utf-8")
+        engine._finish(part, path)
+    assert json.loads((tmp_path / "a.jsonl").read_text(encoding="utf-8"))["text"] == text
+    assert pq.read_table(tmp_path / "a.parquet").column("text").to_pylist() == [text]
+
+
 def test_some_rows_of_a_file(capsys, adapted, place, tmp_path):
     write_vectors(tmp_path / "new.parquet", ["n1", "n2", "n3"], np.eye(3, 5, dtype=np.float32))
     code, result = explained(capsys, adapted, "--vectors", tmp_path / "new.parquet", "--id", "n3,n1")

@@ -54,6 +54,13 @@ def test_behavioral_writes_items_and_users_and_tells_the_cold(run, tmp_path, rat
     assert found["scores"]["recall"] > found["scores"]["popularity"]["recall"]
     assert found["cold_items"] == {"n": 1, "ids": [77]}
     assert found["absent_items"] == {"n": 2, "ids": [500, 501]}
+    (tmp_path / "films.jsonl").write_text('{"film": "1"}\n{"film": "500"}\n')
+    again = ("space", "behavioral", ratings, "--user", "who", "--item", "film", "--dim", 4, "--catalog", "films.jsonl")
+    code, text, _ = run(*again, "--out", "items.parquet", "--json")
+    assert json.loads(text.splitlines()[-1])["absent_items"] == {"n": 1, "ids": ["500"]}  # "1" is 1
+    (tmp_path / "films.parquet").write_bytes(b"")
+    code, _, err = run(*again[:-1], "films.parquet", "--out", "films.parquet")
+    assert (code, "films.parquet" in err) == (2, True)
     assert "by popularity" in out
     assert "500, 501" in out
 

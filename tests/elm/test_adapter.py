@@ -33,6 +33,8 @@ def test_vectors_are_standardized_by_the_training_rows():
 
 
 def test_a_constant_column_is_not_blown_up():
+    small = moments(np.column_stack([np.linspace(1e6, 2e6, 9), 1e-9 * np.arange(9), np.zeros(9)]))[1]
+    assert small[1:] == pytest.approx([1e-9 * np.arange(9).std(), 1.0])  # each by itself, however large another is
     mean, scale = moments(np.column_stack([np.full(9, 4.0), np.arange(9.0)]))
     assert mean.tolist() == [4.0, 4.0]
     assert scale[0] == 1.0

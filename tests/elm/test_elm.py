@@ -105,6 +105,12 @@ def test_the_score_is_the_cosine_of_what_the_reader_reads(fitted):
     assert found.scores["consistency"] == pytest.approx(by_hand, abs=1e-5)
 
 
+def test_ids_that_are_numbers_are_ids_in_a_list_too(fitted):
+    assert [e.text for e in fitted.describe([100, 101], decoding=SHORT)] == [
+        fitted.describe(i, decoding=SHORT).text for i in (100, 101)
+    ]
+
+
 def test_many_at_once_are_what_each_is_alone(fitted):
     X = rows(5, seed=3)[0][1]
     together = fitted.describe(X, decoding=SHORT)
@@ -136,6 +142,59 @@ def test_far_vectors_are_flagged(fitted):
     far = fitted.describe(np.full(6, 60.0), decoding=SHORT)
     assert far.outlier.flag
     assert "far from everything" in str(far)
+
+
+def test_a_checkpoint_stays_until_the_explainer_is_saved(llm, tmp_path):
+    vectors, table = rows(40)
+    how = {
+        "encoder": "words",
+        "options": replace(FAST, save_seconds=0.0),
+        "held_out": 0.3,
+        "checkpoint": tmp_path / "c",
+    }
+    first = made(llm).fit(vectors, table, **how)
+    assert (tmp_path / "c").is_dir()
+    again = made(llm).fit(vectors, table, **how)  # as after a kill between the last step and the folder
+    assert again.report_["log"]["n_steps"] == 6
+    assert again.report_["log"]["seconds"] > first.report_["log"]["seconds"] > 0
+    assert again.report_["loss"] == first.report_["loss"]
+    with pytest.raises(UserError, match="unfinished training with other data or settings"):
+        made(llm).fit(vectors, table, **{**how, "encoder": None})
+    again.save(tmp_path / "e")
+    assert not (tmp_path / "c").exists()
+
+
+def test_only_what_was_learnt_is_asked(llm, tmp_path):
+    """The heaviest task of the pack `films` wants a text; of users only the profile is learnt."""
+    (ids, X), table = rows(60)
+    liked = pa.table(
+        {"id": table["id"], "liked_genres": table["kind"], "disliked_genres": [f"n{i}" for i in range(60)]}
+    )
+    elm = made(llm).fit((ids, X), liked, "films", encoder="words", options=FAST, held_out=0.3)
+    assert set(elm.report_["tasks"]) == {task.name for task in elm.pack_.tasks} == {"user_profile"}
+    assert elm.prompt_of().pieces == elm.prompt_of("user_profile").pieces
+    with pytest.raises(UserError, match="'long_description' was not learnt: the table has no column for text"):
+        elm.describe("100", task="long_description")
+    (tmp_path / "t.yaml").write_text("""
+name: pairs
+tasks:
+  - {name: both, prompt: "{vector} {vector}", template: "{a.text} {b.text}", pairs: random, note: test}
+  - {name: one, prompt: "one {vector}", column: nowhere, note: test}
+""")
+    with pytest.raises(UserError, match="No task that the table has targets for is about one vector"):
+        made(llm).fit((ids, X), table, tmp_path / "t.yaml", encoder="words", options=FAST)
+
+
+def test_rows_without_a_text_do_not_push_the_controls_down(llm):
+    vectors, table = rows(90)
+    texts = [text if i % 2 else "" for i, text in enumerate(table["text"].to_pylist())]
+    scores = []
+    for told in (table["text"], texts):
+        own = table.set_column(1, "text", pa.array(told) if isinstance(told, list) else told)
+        elm = made(llm).fit(vectors, own, "generic", encoder="words", options=FAST, held_out=0.3)
+        scores.append(elm.report_["scores"]["vectors"])
+    assert scores[1]["true_text"] > scores[0]["true_text"] - 0.15
+    assert scores[1]["neighbor"] > scores[0]["neighbor"] - 0.15
 
 
 def test_saved_and_loaded_explains_the_same(fitted, saved):
@@ -217,8 +276,9 @@ def test_half_precision_from_end_to_end(llm, tmp_path, stages, tune):
     assert held == {torch.float32 if tune == "full" and stages != "1" else torch.bfloat16}
     assert {p.dtype for p in elm.explainer_.model.adapters.parameters()} == {torch.float32}
     elm.save(tmp_path / "e")
-    assert ELM.load(tmp_path / "e", device="cpu").describe("100", decoding=SHORT).scores
-    assert elm.describe("100", decoding=SHORT).scores
+    loaded = ELM.load(tmp_path / "e", device="cpu")
+    assert loaded.describe("100", decoding=SHORT).to_json() == elm.describe("100", decoding=SHORT).to_json()
+    assert {p.dtype for name, p in loaded.explainer_.model.lm.named_parameters() if "lora_" not in name} == held
 
 
 def test_two_spaces_with_tasks_of_their_own(llm, tmp_path):
@@ -229,6 +289,7 @@ name: two
 tasks:
   - {name: item, prompt: "item {vector}", column: text, space: items, note: test}
   - {name: user, prompt: "user {vector}", column: kind, space: users, note: test}
+  - {name: any, prompt: "any {vector}", column: text, weight: 9, note: test}
 """
     )
     users = np.random.default_rng(1).normal(size=(60, 3))
@@ -236,6 +297,7 @@ tasks:
         {"items": (ids, X), "users": (ids, users)}, table, tmp_path / "t.yaml", encoder="words", options=FAST
     )
     assert set(elm.report_["scores"]) == {"items", "users"}
+    assert elm.report_["skipped"] == {"any": "it names no space, and there are several"}
     answer = elm.ask("{vector:users} and {vector:items}", users[0], X[0], decoding=SHORT)
     assert "first" in answer.scores
     with pytest.raises(UserError, match=r"space 'items' has vectors of width 6; got .* \(3,\)"):
@@ -309,6 +371,11 @@ def test_a_column_may_decide_the_split_and_other_rows_are_not_even_kept(llm):
     elm = made(llm).fit((ids, X), table.append_column("part", [split]), encoder="words", options=FAST, held_out="part")
     assert (elm.report_["n_train"], elm.report_["n_val"], elm.report_["counts"]["rows_left_out"]) == (40, 12, 8)
     assert "Not used: 8 vectors without row, 8 rows left out." in elm.card()
+    assert "| text finds its vector among 12 (by chance 0.08) |" in elm.card()
+    some = made(llm).fit(
+        (ids[2:45], X[2:45]), table.append_column("part", [split]), encoder="words", options=FAST, held_out="part"
+    )
+    assert (some.report_["n_train"], some.report_["n_val"], some.report_["counts"]["rows_without_vector"]) == (38, 5, 9)
     with pytest.raises(UserError, match="'159' is not among"):
         elm.describe("159")
     with pytest.raises(UserError, match="must call some rows 'train' and some 'valid'; it says comedy"):

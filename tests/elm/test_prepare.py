@@ -57,6 +57,40 @@ def test_a_text_column_of_other_cells_is_written_as_embed_writes_it(cells):
     assert [main_text(read, id) or "null" for id in "01"] == wanted
 
 
+def spaces_of(*ids, seed=0):
+    rng = np.random.default_rng(seed)
+    return {f"s{i}": (own, rng.normal(size=(len(own), 4)).astype(np.float32)) for i, own in enumerate(ids)}
+
+
+def test_a_thing_is_on_one_side_in_all_spaces_and_held_out_ids_may_be_in_one_of_them(tmp_path):
+    (tmp_path / "t.yaml").write_text("""
+name: t
+columns: {text: [plot]}
+tasks:
+  - {name: a, prompt: 'a {vector}', column: text, space: s0, note: n}
+  - {name: b, prompt: 'b {vector}', column: text, space: s1, note: n}
+""")
+
+    def prepared(spaces, table, held_out):
+        return prepare_data(
+            as_spaces(spaces, table, "id"), table, load_pack(tmp_path / "t.yaml"), id="id", text=None, held_out=held_out,
+            keep_names=True, seed=0, teacher=None,
+        )  # fmt: skip
+
+    items, users = range(20), range(20, 40)
+    data = prepared(spaces_of(items, users), TABLE, ["3", "4", "25"])
+    assert [held for _, held in data.parts.values()] == [["3", "4"], ["25"]]
+    with pytest.raises(UserError, match="1 held-out ids have no vector and row, such as '77'"):
+        prepared(spaces_of(items, users), TABLE, ["3", "25", "77"])
+    # Row i of the one space has the text of row i + 20 of the other: they are one thing.
+    twins = TABLE.set_column(2, "plot", [[f"a tale of {i % 20}" for i in range(N)]])
+    data = prepared(spaces_of(items, users), twins, 0.3)
+    held = [{int(key) % 20 for key in own} for _, own in data.parts.values()]
+    assert held[0] == held[1]
+    with pytest.raises(UserError, match="both sides of the split.*3, 23"):
+        prepared(spaces_of(items, users), twins, ["3", "24", "4"])
+
+
 def test_an_array_without_ids_follows_the_rows_of_the_table(tmp_path):
     vectors = np.random.default_rng(0).normal(size=(N, 4)).astype(np.float32)
     write_vectors(tmp_path / "v.npy", None, vectors)

@@ -98,9 +98,21 @@ class WordCounts:
 def test_an_encoder_reads_texts_and_an_empty_one_is_zero():
     reader = EncoderReader(WordCounts())
     assert reader.read(["ab", " ", "cc"]).tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 2]]
-    assert reader.check(np.array([[1.0, 1, 0]]), ["ab"]) == pytest.approx(1.0)
+    reader.check(np.array([[1.0, 1, 0]]), ["ab"])
+    assert reader.read(["", " "]).tolist() == [[0, 0, 0], [0, 0, 0]]
     with pytest.raises(UserError, match="yields vectors of width 3, the space has 2"):
         reader.check(np.ones((1, 2)), ["ab"])
+
+
+def test_an_encoder_that_did_not_make_the_vectors_is_told_from_one_that_did():
+    reader, words = EncoderReader(WordCounts()), ["a", "b", "c", "ab", "ac", "bc", "abc", "aab", "abb", "acc"]
+    own = reader.read(words)
+    reader.check(own, words)
+    reader.check(own + 30, words)  # all vectors point about one way, as those of many language models do
+    reader.check(own[:4] @ np.diag([1, -1, 1]), words[:4])  # too few to tell
+    for seed in range(20):
+        with pytest.raises(UserError, match="no nearer to their own vectors than to others"):
+            reader.check(np.random.default_rng(seed).normal(size=(10, 3)), words)
 
 
 def test_claims_are_confirmed_absent_or_contradicted():

@@ -39,6 +39,22 @@ def test_a_row_is_not_its_own_neighbor(space):
     assert near[0].cosine == pytest.approx(1.0, abs=1e-4)
 
 
+def test_where_a_text_is_asked_for_rows_without_one_are_no_neighbors(space):
+    (near,) = space.neighbors(X[7:8], [None], {"r9": "far, but it says something"}, k=1, with_text=True)
+    assert [(n.id, n.text) for n in near] == [("r9", "far, but it says something")]
+    (near,) = space.neighbors(X[7:8], [None], {}, k=1, with_text=True)
+    assert near[0].id == "r7"
+
+
+def test_a_row_from_a_file_is_known_again_by_its_id_and_vector_together(space):
+    changed = X[8] + np.float32(1)
+    found = space.recognized(["r7", "r8", "r350", "new"], np.stack([X[7], changed, X[350], X[9]]))
+    assert [found[0], found[2]] == ["r7", "r350"]
+    assert found[1] is not None
+    np.testing.assert_array_equal(np.stack([found[1], found[3]]), np.stack([changed, X[9]]))
+    assert [len(row) for row in space.recognized(["r7"], np.ones((1, 5)))] == [5]  # refused later, by its width
+
+
 def test_about_one_in_twenty_ordinary_vectors_is_flagged_and_all_far_ones_are(space):
     fresh = RNG.normal(10, [1, 5, 0.1], size=(1000, 3))
     assert 0.01 < np.mean([o.flag for o in space.outliers(fresh)]) < 0.12

@@ -55,11 +55,20 @@ def test_the_films_pack_has_the_papers_tasks():
             {"name": "p", "tasks": [ONE], "attributes": {"a": {"column": "c", "kind": "decades"}}},
             "unknown kind 'decades'",
         ),
+        (
+            {"name": "p", "tasks": [ONE], "attributes": {"a": {"column": "c", "words": {"x": 3}}}},
+            "attribute a: the words of x must be a list of text, got 3",
+        ),
     ],
 )
 def test_packs_that_cannot_be_used(said, message):
     with pytest.raises(UserError, match=message):
         pack_from_json(said)
+
+
+def test_one_word_for_a_value_is_a_list_of_one():
+    said = {"name": "p", "tasks": [ONE], "attributes": {"a": {"column": "c", "words": {"x": "some word", "y": ["z"]}}}}
+    assert pack_from_json(said).attributes["a"].words == {"x": ["some word"], "y": ["z"]}
 
 
 def test_files(tmp_path):

@@ -113,7 +113,7 @@ def test_killed_and_resumed_to_the_same_bytes(tmp_path, kill_at, warm, monkeypat
     resumed = attempt(Checkpoint(tmp_path / "c", "same"))
     assert resumed[0] == undisturbed[0]
     assert resumed[1] == undisturbed[1]
-    assert not (tmp_path / "c").exists()
+    assert (tmp_path / "c").exists()  # what was learnt is saved nowhere yet
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path):

@@ -59,10 +59,18 @@ def test_parts_without_a_link_between_them_are_counted() -> None:
     assert graph_space(*np.array(names).T, dim=2, test_size=0).n_components == 2
 
 
+def test_a_graph_in_which_all_are_linked_has_no_score() -> None:
+    found = graph_space(*np.array(list(combinations(range(12), 2))).T, dim=2)
+    assert found.scores["n_held_out"] > 0
+    assert (found.scores["auc"], found.scores["degree_auc"]) == (None, None)
+
+
 def test_mistakes_are_named() -> None:
     with pytest.raises(UserError, match="1 links lead from a node to itself"):
         graph_space(["a", "b"], ["b", "b"], dim=1)
     with pytest.raises(UserError, match="at least 34 nodes; got 3"):
         graph_space(["a", "b"], ["b", "c"])
+    with pytest.raises(UserError, match="source and target ids must be all text or all whole numbers.* got int, str"):
+        graph_space([1, 2, 3, 4], ["a", "b", "c", "d"], dim=1)
     with pytest.raises(UserError, match="one length"):
         graph_space(["a"], ["b", "c"])

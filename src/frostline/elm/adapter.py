@@ -87,7 +87,7 @@ def moments(vectors: NDArray[np.floating]) -> tuple[NDArray[np.float32], NDArray
     """
     values = np.asarray(vectors, dtype=np.float64)
     scale = values.std(axis=0)
-    scale[scale <= _SMALLEST * max(1.0, float(np.abs(values).max(initial=0.0)))] = 1.0
+    scale[scale <= _SMALLEST * np.abs(values).max(axis=0, initial=0.0)] = 1.0
     return values.mean(axis=0).astype(np.float32), scale.astype(np.float32)
 
 

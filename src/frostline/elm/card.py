@@ -9,15 +9,15 @@ from frostline.elm.explaining import Explainer
 from frostline.elm.space import SpaceState
 from frostline.elm.tasks import Pack
 
-__all__ = ["CAVEAT", "WORDS", "elm_card", "space_sentence"]
+__all__ = ["CAVEAT", "elm_card", "scores_in_words", "space_sentence"]
 
-WORDS = {
+_WORDS = {
     "consistency": "cosine of vector and text",
     "shuffled": "the same with another row's text",
     "neighbor": "the same with the nearest training row's text",
     "true_text": "the same with the row's own text",
     "ranking": "Spearman of the catalog ranked by text and by vector",
-    "top1": "text finds its vector among 100",
+    "top1": "text finds its vector among {n} (by chance {chance:.2f})",
     "top1_shuffled": "... another row's text",
     "top1_neighbor": "... the nearest training row's text",
     "top1_true_text": "... the row's own text",
@@ -27,6 +27,12 @@ WORDS = {
 }
 
 CAVEAT = "A text can be fluent and wrong: read it beside its scores and controls."
+
+
+def scores_in_words(scores: Mapping[str, float]) -> dict[str, float]:
+    """Scores by what they are, in the order in which they are shown; with few rows a text has fewer vectors to choose from."""
+    n = max(1, min(100, int(scores.get("n", 100))))
+    return {said.format(n=n, chance=1 / n): scores[key] for key, said in _WORDS.items() if key in scores}
 
 
 def space_sentence(space: SpaceState) -> str:
@@ -59,7 +65,7 @@ def elm_card(explainer: Explainer, pack: Pack, report: Mapping[str, Any]) -> str
     for name, scores in report["scores"].items():
         lines += ["", f"## Space `{name}`", "", space_sentence(explainer.spaces[name]), ""]
         lines += ["| on held-out ids | |", "|---|---|"]
-        lines += [f"| {WORDS[key]} | {value:.3f} |" for key, value in scores.items() if key in WORDS]
+        lines += [f"| {said} | {value:.3f} |" for said, value in scores_in_words(scores).items()]
         for attribute, own in report["probes"].get(name, {}).items():
             if own:
                 alike = own.get("probe_as_many")

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from frostline.concepts import CAV
 from frostline.elm.adapter import AdapterConfig
 from frostline.elm.card import elm_card
+from frostline.elm.checkpoint import Checkpoint
 from frostline.elm.decoding import Decoding
 from frostline.elm.explaining import Explainer, Question
 from frostline.elm.explanation import Explanation
@@ -57,7 +58,7 @@ class ELM:
     report_ : dict
         What the fit did and how it scored on held-out ids.
     pack_ : Pack
-        Its tasks.
+        The tasks that it learnt.
 
     Examples
     --------
@@ -73,6 +74,7 @@ class ELM:
     report_: dict[str, Any]
     digest: str
     tuned_: dict[str, Any] | None
+    _checkpoint: Checkpoint | None = None
 
     def __init__(
         self,
@@ -134,7 +136,7 @@ class ELM:
             Instructions to answers, for tasks that need one.
         options : AdaptOptions, optional
         checkpoint : path, optional
-            Folder from which an interrupted fit goes on; it is gone when the fit is over.
+            Folder from which an interrupted fit goes on; :meth:`save` takes it away.
         store : str, path or None, default="default"
             Feature store of the encoder that reads texts back.
         progress : "auto" or bool, default="auto"
@@ -162,7 +164,8 @@ class ELM:
             llm, data, self.config_, options, seed=self.seed, encoder=encoder, cold=cold, store=store,
             checkpoint=None if checkpoint is None else Path(checkpoint), progress=progress,
         )  # fmt: skip
-        self.explainer_, self.names_, self.pack_ = fitted.explainer, data.names, data.records.pack
+        self.explainer_, self.names_, self.pack_ = fitted.explainer, data.names, data.taught
+        self._checkpoint = fitted.checkpoint
         self.report_ = fitted.report.to_json()
         self.tuned_ = {"tune": options.tune, "rank": options.lora_rank} if options.trains_llm else None
         return self
@@ -184,7 +187,7 @@ class ELM:
         """
         many = _is_many(what)
         prompt = self._task(task, 1).parsed(list(self._spaces))
-        found = self._explain(prompt, [(one,) for one in (what if many else [what])], **how)
+        found = self.explain_many(prompt, [(one,) for one in (what if many else [what])], **how)
         return found if many else found[0]
 
     def ask(self, question: str, *whats: Any, **how: Any) -> Explanation:
@@ -200,7 +203,7 @@ class ELM:
             As in :meth:`describe`.
         """
         prompt = Prompt.parse(question, list(self._spaces), n_vectors=len(whats))
-        return self._explain(prompt, [whats], **how)[0]
+        return self.explain_many(prompt, [whats], **how)[0]
 
     def compare(self, a: Any, b: Any, *, task: str | None = None, **how: Any) -> Explanation:
         """Say what two vectors have in common, or what another task over two asks.
@@ -216,7 +219,7 @@ class ELM:
         if task is None and not pairs:
             return self.ask(COMMON, a, b, **how)
         prompt = (self._task(task, 2) if task else pairs[0]).parsed(list(self._spaces))
-        return self._explain(prompt, [(a, b)], **how)[0]
+        return self.explain_many(prompt, [(a, b)], **how)[0]
 
     def blend(self, a: Any, b: Any, weight: float = 0.5, *, task: str | None = None, **how: Any) -> Explanation:
         """Describe the point between two vectors.
@@ -294,6 +297,8 @@ class ELM:
         """
         self._check_fitted()
         self.digest = save_elm(self, folder, texts=texts)
+        if self._checkpoint is not None:
+            self._checkpoint.remove()
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "auto", store: Any = "default", progress: Any = "auto") -> ELM:
@@ -322,7 +327,9 @@ class ELM:
         self._check_fitted()
         return elm_card(self.explainer_, self.pack_, self.report_)
 
-    def explain_many(self, prompt: Prompt, rows: Sequence[Sequence[Any]], **how: Any) -> list[Explanation]:
+    def explain_many(
+        self, prompt: Prompt, rows: Sequence[Sequence[Any]], *, n_candidates: int = 1, decoding: Decoding | None = None
+    ) -> list[Explanation]:
         """Answers to one prompt about each row of vectors or ids; for files.
 
         Parameters
@@ -330,10 +337,14 @@ class ELM:
         prompt : Prompt
         rows : sequence of sequences
             One entry for each place of the prompt.
-        **how
+        n_candidates, decoding
             As in :meth:`describe`.
         """
-        return self._explain(prompt, rows, **how)
+        questions = []
+        for row in rows:
+            pairs = [self._vector(what, self._spaces[name]) for what, name in zip(row, prompt.spaces, strict=True)]
+            questions.append(Question(tuple(v for v, _ in pairs), tuple(name for _, name in pairs)))
+        return self.explainer_.explain(prompt, questions, (decoding or Decoding()).checked(), n_candidates)
 
     def prompt_of(self, task: str | None = None, question: str | None = None, n_vectors: int = 1) -> Prompt:
         """The prompt of a task or a question.
@@ -350,15 +361,6 @@ class ELM:
             return Prompt.parse(question, list(self._spaces), n_vectors=n_vectors)
         return self._task(task, n_vectors).parsed(list(self._spaces))
 
-    def _explain(
-        self, prompt: Prompt, rows: Sequence[Sequence[Any]], *, n_candidates: int = 1, decoding: Decoding | None = None
-    ) -> list[Explanation]:
-        questions = []
-        for row in rows:
-            pairs = [self._vector(what, self._spaces[name]) for what, name in zip(row, prompt.spaces, strict=True)]
-            questions.append(Question(tuple(v for v, _ in pairs), tuple(name for _, name in pairs)))
-        return self.explainer_.explain(prompt, questions, (decoding or Decoding()).checked(), n_candidates)
-
     def _vector(self, what: Any, space: SpaceState) -> tuple[NDArray[np.float32], str | None]:
         if isinstance(what, str | int | np.integer):
             return space.vector(str(what)), str(what)
@@ -368,7 +370,7 @@ class ELM:
         self._check_fitted()
         if name is None:
             return primary_task(self.pack_.tasks, self._first.name)
-        task = self.pack_.task(name)
+        task = self.pack_.task(name, self.report_["skipped"])
         if task.n_vectors != n_vectors:
             raise UserError(f"The task {name!r} is over {task.n_vectors} vectors; {n_vectors} are given.")
         return task
@@ -394,5 +396,5 @@ class ELM:
 
 def _is_many(what: Any) -> bool:
     return (isinstance(what, np.ndarray) and what.ndim == 2) or (
-        isinstance(what, list | tuple) and not all(isinstance(x, int | float | np.floating) for x in what)
+        isinstance(what, list | tuple) and not any(isinstance(x, float | np.floating) for x in what)
     )

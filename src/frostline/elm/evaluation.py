@@ -54,7 +54,8 @@ def evaluate_space(
     dict of str to array of shape (n,)
         ``invented``: whether a text has a name that the row does not have; ``copied``: whether it is a training row's; where
         texts can be read back: ``consistency`` beside ``shuffled``, ``neighbor`` and ``true_text``, ``ranking`` (Spearman of the
-        catalog's two rankings), and ``top1`` of 100 beside that of the true text and of the neighbor's.
+        catalog's two rankings), and ``top1`` of 100 beside that of the true text and of the neighbor's, the nearest training row
+        that has a text. NaN stands for the true text of a row without one; means leave it out.
     """
     training = {plain_text(explainer.texts[name]) for name in space.ids[: space.n_train] if name in explainer.texts}
     training |= {plain_text(form) for text in targets for form in (text, without_idle_words(text, explainer.noun))}
@@ -65,7 +66,8 @@ def evaluate_space(
     }
     if space.reader is None:
         return found
-    near = [n[0] for n in space.neighbors(vectors, list(ids), explainer.texts, k=1)]
+    told = np.array([bool(text.strip()) for text in own])
+    near = [n[0] for n in space.neighbors(vectors, list(ids), explainer.texts, k=1, with_text=True)]
     centered = space.reader.center(vectors)
     read = space.reader.read(written, list(ids))
     near_read = space.reader.read([n.text for n in near], [n.id for n in near])
@@ -74,6 +76,8 @@ def evaluate_space(
     found |= {"consistency": cosines(read, centered)} | {name: cosines(own, centered) for name, own in others.items()}
     found |= {"top1": identification_rows(read, centered, seed=seed)}
     found |= {f"top1_{name}": identification_rows(own, centered, seed=seed) for name, own in others.items()}
+    for name in ("true_text", "top1_true_text"):
+        found[name] = np.where(told, found[name], np.nan)
     catalog = space.reader.center(space.training_vectors[:2000])
     return found | {"ranking": spearman_of_rankings(read, centered, catalog)}
 
@@ -147,4 +151,6 @@ def _claimed(probe: Probe, text: str) -> list[str]:
 
 
 def _mean(values: Any) -> float:
-    return float(np.mean(values)) if len(values) else 0.0
+    known = np.asarray(values, dtype=float)
+    known = known[~np.isnan(known)]
+    return float(known.mean()) if len(known) else 0.0

@@ -23,7 +23,7 @@ from frostline.elm.model import ElmModel, Placed, check_window
 from frostline.elm.prepare import Prepared, main_text
 from frostline.elm.probes import fit_probe
 from frostline.elm.prompts import PromptEncoder
-from frostline.elm.reading import open_reader
+from frostline.elm.reading import open_reader, reader_state
 from frostline.elm.scores import Reader, cosines
 from frostline.elm.space import SpaceState, rounded
 from frostline.elm.stages import AdaptOptions
@@ -105,13 +105,24 @@ class Fitted:
 
     explainer: Explainer
     report: FitReport
+    checkpoint: Checkpoint | None = None
+    """Of the training, where it had one; it may go once the explainer is safe elsewhere."""
 
 
 def primary_task(tasks: Sequence[Task], space: str) -> Task:
-    """The task that describes one vector of a space: the heaviest one."""
+    """The task that describes one vector of a space: the heaviest one.
+
+    Raises
+    ------
+    UserError
+        None of the tasks does.
+    """
     single = [task for task in tasks if task.n_vectors == 1 and task.space in ("", space)]
     if not single:
-        raise UserError(f"No task is about one vector of {space!r}.", hint="add one to the tasks")
+        raise UserError(
+            f"No task that the table has targets for is about one vector of {space!r}; there are {len(tasks)} others.",
+            hint="add one to the tasks, or name the text column with --text",
+        )
     return max(single, key=lambda task: task.weight)
 
 
@@ -142,11 +153,19 @@ def fit_model(
     cold : bool, default=False
         Whether a warm start is left aside.
     checkpoint : Path, optional
+        It is there afterwards as well: the explainer is not saved yet.
     store : str, path or None, default="default"
         Feature store of the encoder that reads texts back.
     progress : "auto" or bool, default="auto"
+
+    Raises
+    ------
+    UserError
+        No task that was taught is about one vector of a space, vectors that the encoder did not make, or a prompt too long.
     """
     began = time.perf_counter()
+    for name in data.spaces:
+        primary_task(data.taught.tasks, name)  # refused now rather than when the trained model is judged
     prompts = PromptEncoder(llm.tokenizer, config.n_soft_tokens, chat=llm.chat)
     targets = {name: main_text(data.records, name) for own in data.spaces.values() for name in own.ids}
     readers = {name: _reader(data, name, encoder, targets, store, progress) for name in data.spaces}
@@ -157,20 +176,21 @@ def fit_model(
     options = options.after(warm=warm)
     model = ElmModel(llm, adapters)
     items, n_cut = _placed(data, prompts, options, llm, part=0)
-    held, _ = _placed(data, prompts, options, llm, part=1)
+    held, n_cut_held = _placed(data, prompts, options, llm, part=1)
     spaces = {name: _state(data, name, adapters[name], readers[name]) for name in data.spaces}
     trained = set().union(*(data.parts[name][0] for name in spaces))
     texts = {key: text for key, text in data.texts.items() if key in trained}
     explainer = Explainer(model, prompts, spaces, texts, seed, data.records.pack.noun)
     judge = _judge(explainer, data, options) if options.select == "consistency" else None
-    digest = _fingerprint(llm, items, held, {"adapter": vars(config), "warm": warm}, options, seed)
+    read_by = {name: reader_state(own) for name, own in readers.items()}
+    digest = _fingerprint(llm, items, held, {"adapter": vars(config), "warm": warm, "readers": read_by}, options, seed)
     kept = None if checkpoint is None else Checkpoint(checkpoint, digest)
     log = train(model, items, held, options, seed=seed, judge=judge, warm=warm, checkpoint=kept, progress=progress)
     report = FitReport(
         n_train=sum(len(train_ids) for train_ids, _ in data.parts.values()),
         n_val=sum(len(ids) for _, ids in data.parts.values()),
         n_examples=len(items) + len(held),
-        n_truncated=n_cut,
+        n_truncated=n_cut + n_cut_held,
         start=_said(starts, log),
         log=log,
         loss=log.best.loss,
@@ -179,7 +199,7 @@ def fit_model(
     )
     _score(report, explainer, data, targets, options)
     report.seconds = time.perf_counter() - began
-    return Fitted(explainer, report)
+    return Fitted(explainer, report, kept)
 
 
 def _reader(data: Prepared, name: str, encoder: Any, texts: dict[str, str], store: Any, progress: Any) -> Reader:
@@ -248,7 +268,7 @@ def _judge(explainer: Explainer, data: Prepared, options: AdaptOptions) -> Calla
     """Mean consistency of what the model writes about held-out rows."""
     name = next(iter(data.spaces))
     space = explainer.spaces[name]
-    prompt = primary_task(data.records.pack.tasks, name).parsed(list(data.spaces))
+    prompt = primary_task(data.taught.tasks, name).parsed(list(data.spaces))
     ids = data.parts[name][1][:N_SELECTION]
     vectors = np.stack([space.vector(key) for key in ids])
     decoding = Decoding(max_new_tokens=min(48, options.max_target_tokens))
@@ -268,7 +288,7 @@ def _score(
     learnt = {targets[key] for key in explainer.texts}
     decoding = Decoding(max_new_tokens=options.max_target_tokens)
     for name, space in explainer.spaces.items():
-        prompt = primary_task(data.records.pack.tasks, name).parsed(list(data.spaces))
+        prompt = primary_task(data.taught.tasks, name).parsed(list(data.spaces))
         ids = data.parts[name][1][:N_JUDGED]
         vectors = np.stack([space.vector(key) for key in ids])
         written = explainer.write(prompt, [(vector,) for vector in vectors], decoding)
@@ -302,7 +322,8 @@ def _score(
 
 def _of_row(rows: dict[str, NDArray[Any]], row: int) -> dict[str, float]:
     """The cosines of one row."""
-    return {key: float(rows[key][row]) for key in ("consistency", "shuffled", "neighbor", "true_text") if key in rows}
+    shown = ("consistency", "shuffled", "neighbor", "true_text")
+    return {key: float(rows[key][row]) for key in shown if key in rows and np.isfinite(rows[key][row])}
 
 
 def _fingerprint(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
-from frostline.elm.card import CAVEAT, WORDS, space_sentence
+from frostline.elm.card import CAVEAT, scores_in_words, space_sentence
 from frostline.elm.explaining import Explainer
 from frostline.elm.space import SpaceState
 from frostline.elm.tasks import Pack
@@ -48,9 +48,7 @@ def elm_page(explainer: Explainer, pack: Pack, report: Mapping[str, Any]) -> str
 def _scores(space: SpaceState, scores: Mapping[str, float], probes: Mapping[str, Mapping[str, float]]) -> Markup:
     """What was written of held-out rows, beside controls."""
     caption = f"Means over {scores.get('n', 0):.0f} held-out ids; {space_sentence(space)}"
-    parts = [
-        table(caption, ("", "score"), [(said, f"{scores[key]:.3f}") for key, said in WORDS.items() if key in scores])
-    ]
+    parts = [table(caption, ("", "score"), [(said, f"{value:.3f}") for said, value in scores_in_words(scores).items()])]
     keys = ("text", "probe", "probe_as_many", "majority")
     rows = [(name, *(_number(own.get(key)) for key in keys)) for name, own in probes.items() if own]
     if rows:

@@ -41,7 +41,7 @@ class Prepared:
     examples : dict of str to (training examples, held-out examples)
         By space.
     counts : dict of str to int
-        Ids without a row and rows without a vector.
+        Ids without a row, rows without a vector, and rows that the column of the split leaves out.
     texts : dict of str to str
         Each row's text as the table has it: what targets are made of, and what controls show.
     """
@@ -53,6 +53,13 @@ class Prepared:
     examples: dict[str, tuple[Examples, Examples]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def taught(self) -> Pack:
+        """The pack with the tasks that have training examples: no other can be asked."""
+        names = {example.task.name for train, _ in self.examples.values() for example in train.items}
+        pack = self.records.pack
+        return replace(pack, tasks=[task for task in pack.tasks if task.name in names])
 
 
 def as_spaces(vectors: Any, table: pa.Table, id: str) -> dict[str, VectorTable]:
@@ -132,21 +139,20 @@ def prepare_data(
         Ids that do not match, one row on both sides, or a table that no task can use.
     """
     check_seed(seed)
+    column, n_left_out = isinstance(held_out, str), 0
     if isinstance(held_out, str):
         table, held_out, n_left_out = _by_column(table, id, held_out)
-    else:
-        n_left_out = 0
     raw = read_records(table, id, pack, text)
     counts = {"vectors_without_row": 0, "rows_without_vector": 0, "rows_left_out": n_left_out}
-    matched = {}
-    for name, own in spaces.items():
-        matched[name] = _matched(name, own, raw, counts)
-    known = [key for own in matched.values() for key in own.ids]
-    training = {}
-    for name, own in matched.items():
-        training[name] = _split(raw, own, held_out, seed)
+    matched = {name: _matched(name, own, raw, counts) for name, own in spaces.items()}
+    known = dict.fromkeys(key for own in matched.values() for key in own.ids)
+    if column and not isinstance(held_out, float | int):
+        held_out = [key for key in map(id_text, held_out) if key in known]  # a row without a vector is only counted
+    keys = dict(zip(known, row_keys(raw, *matched.values()), strict=True))
+    held = _held_out(keys, held_out, seed)
+    training = {name: _parts(own.ids, held) for name, own in matched.items()}
     train_ids = [key for part, _ in training.values() for key in part]
-    texts = {key: main_text(raw, key) for key in dict.fromkeys(known)}
+    texts = {key: main_text(raw, key) for key in known}
     names = Names.learn([texts[key] for key in dict.fromkeys(train_ids)], pack.noun)
     counts["rows_without_vector"] = len(set(raw.rows) - set(known))
     records = raw if keep_names else generalized(raw, names)
@@ -196,43 +202,50 @@ def _matched(name: str, own: VectorTable, raw: Records, counts: dict[str, int]) 
     return VectorTable([own.ids[i] for i in kept], own.vectors[kept], own.space)
 
 
-def _split(raw: Records, own: VectorTable, held_out: float | Sequence[Any], seed: int) -> Parts:
-    keys = row_keys(raw, own)
-    if isinstance(held_out, float | int):
-        if not 0 < held_out < 1:
-            raise UserError(f"held_out must be a share between 0 and 1, or ids; got {held_out}.")
-        shares = {"train": 1.0 - held_out, "held out": float(held_out)}
-        is_train = key_split(keys, shares, f"elm-{seed}") == "train"
-    else:
-        wanted = {id_text(key) for key in held_out}
-        if missing := sorted(wanted - set(own.ids)):
-            raise UserError(f"{len(missing)} held-out ids have no vector and row, such as {missing[0]!r}.")
-        is_train = np.array([key not in wanted for key in own.ids])
-        refuse_shared(own.ids, keys, is_train)
-    if len(set(keys)) == 1:
+def _held_out(keys: Mapping[str, str], held_out: float | Sequence[Any], seed: int) -> set[str]:
+    """The ids that no space learns from: those given, or a share by the rows' keys."""
+    ids = list(keys)
+    if len(set(keys.values())) == 1:
         raise UserError(
             f"All {len(keys)} rows are one thing: they share a text, a vector, or a title and year, so that none can be held out.",
             hint="look at the vectors: they may all be equal",
         )
-    if is_train.all() or not is_train.any():
+    if isinstance(held_out, float | int):
+        if not 0 < held_out < 1:
+            raise UserError(f"held_out must be a share between 0 and 1, or ids; got {held_out}.")
+        shares = {"train": 1.0 - held_out, "held out": float(held_out)}
+        sides = key_split(list(keys.values()), shares, f"elm-{seed}")
+        return {key for key, side in zip(ids, sides, strict=True) if side == "held out"}
+    wanted = {id_text(key) for key in held_out}
+    if missing := sorted(wanted - set(ids)):
+        raise UserError(f"{len(missing)} held-out ids have no vector and row, such as {missing[0]!r}.")
+    refuse_shared(ids, list(keys.values()), np.array([key not in wanted for key in ids]))
+    return wanted
+
+
+def _parts(ids: Sequence[str], held: set[str]) -> Parts:
+    """The two sides of one space."""
+    train = [key for key in ids if key not in held]
+    if not 0 < len(train) < len(ids):
         raise UserError(
-            f"{int(is_train.sum())} of {len(is_train)} rows would train and the rest be held out; both need some.",
+            f"{len(train)} of {len(ids)} rows would train and the rest be held out; both need some.",
             hint="give more rows, or another share",
         )
-    train = [key for key, yes in zip(own.ids, is_train, strict=True) if yes]
-    return train, [key for key, yes in zip(own.ids, is_train, strict=True) if not yes]
+    return train, [key for key in ids if key in held]
 
 
-def row_keys(raw: Records, own: VectorTable) -> list[str]:
-    """Rows of one text, one vector, or one title and year have one key."""
+def row_keys(raw: Records, *spaces: VectorTable) -> list[str]:
+    """Rows of one text, one vector in some space, or one title and year have one key; of all ids, in the order of the spaces."""
+    ids = list(dict.fromkeys(key for own in spaces for key in own.ids))
     names, texts = [], []
-    for key in own.ids:
+    for key in ids:
         text = raw.rows[key].text
         year = text.get("year", "")[:4]
         title = text.get("title", "")
-        names.append(title_key(title, int(year) if year.isdigit() else None) if title else f"id {key}")
+        names.append(title_key(title, int(year) if year.isdecimal() else None) if title else f"id {key}")
         texts.append(plain_text(main_text(raw, key)) or None)
-    return linked_keys(names, texts, [vector.tobytes() for vector in own.vectors])
+    vectors = [{key: vector.tobytes() for key, vector in zip(own.ids, own.vectors, strict=True)} for own in spaces]
+    return linked_keys(names, texts, *([own.get(key) for key in ids] for own in vectors))
 
 
 def refuse_shared(ids: Sequence[str], keys: Sequence[str], is_train: NDArray[np.bool_]) -> None:
@@ -268,6 +281,8 @@ def _examples(
         build_examples(mine, part, own.vectors[[place[key] for key in part]], seed=seed, teacher=teacher)
         for part in parts
     ]
+    homeless = [] if alone else [task.name for task in records.pack.tasks if not task.space]
+    built[0].skipped |= dict.fromkeys(homeless, "it names no space, and there are several")
     if not built[0].items or not built[1].items:
         raise UserError(
             f"The tasks of {records.pack.name!r} yield {len(built[0].items)} training and {len(built[1].items)} held-out "

@@ -12,7 +12,12 @@ from frostline.elm.reconstructor import Reconstructor
 from frostline.elm.scores import EncoderReader, Reader
 from frostline.embedder import TextEmbedder
 
-__all__ = ["open_reader"]
+__all__ = ["open_reader", "reader_state"]
+
+N_CHECKED = 32
+"""Training rows whose texts and vectors are compared before an encoder is taken at its word."""
+
+_RUN_TIME = ("store", "device", "progress", "trust_remote_code")
 
 
 def open_reader(
@@ -43,16 +48,26 @@ def open_reader(
     Raises
     ------
     UserError
-        An encoder of another width.
+        An encoder of another width, or one that did not make the vectors.
     """
     if encoder == "auto":
         said = space.get("embedder")
         encoder = TextEmbedder(**said, store=store, progress=False) if isinstance(said, dict) else None
     elif isinstance(encoder, str) and encoder not in ("words", "none"):
         encoder = TextEmbedder(encoder, store=store, progress=False)
+    told = [i for i, text in enumerate(texts) if text.strip()] or list(range(len(texts)))
     if encoder is None or isinstance(encoder, str):
         features = "words" if encoder == "words" else "auto"
-        return Reconstructor.fit(texts, vectors, ids, features=features, store=store, progress=progress)
+        own, names = [texts[i] for i in told], [ids[i] for i in told]
+        return Reconstructor.fit(own, vectors[told], names, features=features, store=store, progress=progress)
     reader = EncoderReader(encoder)
-    reader.check(vectors[:16], [text or "-" for text in texts[:16]])
+    some = told[:N_CHECKED]
+    reader.check(vectors[some], [texts[i] or "-" for i in some])
     return reader
+
+
+def reader_state(reader: Reader | None) -> dict[str, Any]:
+    """What a reader is, as plain values; what a reconstructor has learnt is not in it."""
+    if isinstance(reader, EncoderReader):
+        return {k: v for k, v in reader.embedder.get_params(deep=False).items() if k not in _RUN_TIME}
+    return reader.get_state()[0] if isinstance(reader, Reconstructor) else {}

@@ -23,6 +23,7 @@ from frostline.elm.model import ElmModel
 from frostline.elm.page import elm_page
 from frostline.elm.probes import Probe
 from frostline.elm.prompts import PromptEncoder
+from frostline.elm.reading import reader_state
 from frostline.elm.reconstructor import Reconstructor
 from frostline.elm.scores import EncoderReader, Reader
 from frostline.elm.space import SpaceState
@@ -43,7 +44,6 @@ _KEYS = {
     "format", "files", "kind", "frostline", "params", "llm", "tuned", "pack", "names", "spaces", "texts", "report",
 }  # fmt: skip
 _LLM_FILE, _TEXTS = "llm.safetensors", "texts.json"
-_RUN_TIME = ("store", "device", "progress", "trust_remote_code")
 
 
 def save_elm(elm: ELM, folder: str | Path, *, texts: bool = True) -> str:
@@ -74,7 +74,7 @@ def save_elm(elm: ELM, folder: str | Path, *, texts: bool = True) -> str:
         "kind": KIND,
         "frostline": __version__,
         "params": {"n_soft_tokens": elm.n_soft_tokens, "adapter": vars(elm.config_), "seed": int(elm.seed)},
-        "llm": {"name": llm.name, "identity": llm.identity},
+        "llm": {"name": llm.name, "identity": llm.identity, "dtype": str(llm.model.dtype).removeprefix("torch.")},
         "tuned": elm.tuned_,
         "pack": elm.pack_.to_json(),
         "names": {"common": sorted(elm.names_.common), "noun": elm.names_.noun},
@@ -104,7 +104,7 @@ def load_elm(elm: ELM, folder: str | Path, *, device: str, store: Any, progress:
     if manifest.get("kind") != KIND:
         raise ArtifactError(f"{where} holds a {manifest.get('kind')!r}, not an explainer.", hint="use frostline.load")
     check_keys(manifest, _KEYS, where)
-    llm = load_llm(manifest["llm"]["name"], device=device)
+    llm = load_llm(manifest["llm"]["name"], dtype=manifest["llm"].get("dtype", "float32"), device=device)
     if llm.identity != manifest["llm"]["identity"]:
         odd = [key for key, value in llm.identity.items() if value != manifest["llm"]["identity"].get(key)]
         raise ArtifactError(
@@ -203,13 +203,10 @@ def _unpack_space(said: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], s
 
 
 def _pack_reader(reader: Reader | None) -> tuple[dict[str, Any] | None, dict[str, NDArray[Any]]]:
-    if isinstance(reader, EncoderReader):
-        params = {k: v for k, v in reader.embedder.get_params(deep=False).items() if k not in _RUN_TIME}
-        return {"kind": "encoder", "state": params}, {}
-    if isinstance(reader, Reconstructor):
-        state, arrays = reader.get_state()
-        return {"kind": "reconstructor", "state": state}, arrays
-    return None, {}
+    if reader is None:
+        return None, {}
+    arrays = reader.get_state()[1] if isinstance(reader, Reconstructor) else {}
+    return {"kind": reader.kind, "state": reader_state(reader)}, arrays
 
 
 def _under(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:

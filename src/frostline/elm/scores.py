@@ -56,22 +56,23 @@ class EncoderReader:
     def read(self, texts: Sequence[str], ids: Sequence[str | None] | None = None) -> NDArray[np.float32]:
         """Embed texts; an empty one has the zero vector."""
         full = [i for i, text in enumerate(texts) if text.strip()]
-        found = self.embedder.fit_transform([texts[i] for i in full]) if full else np.empty((0, 1), np.float32)
+        found = self.embedder.fit_transform([texts[i] for i in full] or ["-"])  # of no text at all: for its width
         out = np.zeros((len(texts), found.shape[1]), np.float32)
-        out[full] = found
+        out[full] = found[: len(full)]
         return out
 
     def center(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Vectors as they are."""
         return vectors
 
-    def check(self, vectors: NDArray[np.float32], texts: Sequence[str]) -> float:
-        """Mean cosine of texts, read, and the vectors that are said to be theirs.
+    def check(self, vectors: NDArray[np.float32], texts: Sequence[str]) -> None:
+        """Compare texts, read, with the vectors that are said to be theirs.
 
         Raises
         ------
         UserError
-            Another width.
+            Another width, or texts that are no nearer to their own vectors than to the next row's: with eight or more rows whose
+            difference in cosine is not above three standard errors.
         """
         read = self.read(texts)
         if read.shape[1] != vectors.shape[1]:
@@ -80,7 +81,13 @@ class EncoderReader:
                 f"{vectors.shape[1]}.",
                 hint="name the encoder that made the vectors, or none",
             )
-        return float(cosines(read, vectors).mean())
+        nearer = cosines(read, vectors) - cosines(read, np.roll(vectors, 1, axis=0))
+        if len(nearer) >= 8 and nearer.mean() <= 3 * nearer.std(ddof=1) / len(nearer) ** 0.5:
+            raise UserError(
+                f"The texts, embedded by {self.embedder.backbone!r}, are no nearer to their own vectors than to others "
+                f"(cosine {nearer.mean():+.3f} on {len(nearer)} rows): it did not make these vectors, or of other texts.",
+                hint="name the encoder and the text column that the vectors were made with, or --encoder none",
+            )
 
 
 def cosines(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:

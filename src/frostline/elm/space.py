@@ -138,14 +138,36 @@ class SpaceState:
         ps = (1 + further) / (1 + n)
         return [Outlier(bool(p < ALPHA), float(d), float(p)) for d, p in zip(found, ps, strict=True)]
 
+    def recognized(self, ids: Sequence[str], vectors: NDArray[Any]) -> list[Any]:
+        """The id of each vector that is the one which this space keeps under that id; else the vector.
+
+        So a row that the explainer learnt from is no stranger because it comes from a file: it is not its own neighbor, and what
+        reads its text has not learnt from it.
+        """
+        if vectors.ndim != 2 or vectors.shape[1] != self.dim:
+            return list(vectors)
+        own = rounded(vectors, self.mean, self.scale)
+        places = [self._place.get(id) for id in ids]
+        same = [i is not None and np.array_equal(row, self.kept[i]) for i, row in zip(places, own, strict=True)]
+        return [id if yes else vector for id, yes, vector in zip(ids, same, vectors, strict=True)]
+
     def neighbors(
-        self, vectors: NDArray[Any], ids: Sequence[str | None], texts: Mapping[str, str], k: int = 3
+        self,
+        vectors: NDArray[Any],
+        ids: Sequence[str | None],
+        texts: Mapping[str, str],
+        k: int = 3,
+        *,
+        with_text: bool = False,
     ) -> list[list[Neighbor]]:
-        """The training rows nearest to each vector by cosine, other than the row itself."""
-        rows = self.training_vectors
-        places, distances = nearest_rows(np.asarray(vectors, np.float32), rows, min(k + 1, self.n_train), "cosine")
+        """The training rows nearest to each vector by cosine, other than the row itself; of those with a text, where asked."""
+        whole = np.arange(self.n_train)
+        told = np.array([i for i in whole if texts.get(self.ids[i])], dtype=np.intp) if with_text else whole
+        told = told if len(told) else whole
+        rows = self.training_vectors[told]
+        places, distances = nearest_rows(np.asarray(vectors, np.float32), rows, min(k + 1, len(rows)), "cosine")
         found = []
-        for own, near, far in zip(ids, places, distances, strict=True):
+        for own, near, far in zip(ids, told[places], distances, strict=True):
             kept = [(int(i), float(d)) for i, d in zip(near, far, strict=True) if self.ids[i] != own][:k]
             found.append([Neighbor(self.ids[i], 1.0 - d, texts.get(self.ids[i], "")) for i, d in kept])
         return found

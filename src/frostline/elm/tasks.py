@@ -122,14 +122,18 @@ class Pack:
     attributes: Mapping[str, Attribute]
     per_id: int | None = None
 
-    def task(self, name: str) -> Task:
-        """The task of this name.
+    def task(self, name: str, skipped: Mapping[str, str] | None = None) -> Task:
+        """The task of this name; of tasks that were not learnt it is told why.
 
         Raises
         ------
         UserError
         """
         found = {task.name: task for task in self.tasks}
+        if name in (skipped or {}) and name not in found:
+            raise UserError(
+                f"The task {name!r} was not learnt: {(skipped or {})[name]}.", hint=f"allowed: {', '.join(found)}"
+            )
         if name not in found:
             raise UserError(f"Unknown task {name!r}. Allowed: {', '.join(found)}.", hint=nearest(name, found) or None)
         return found[name]
@@ -201,7 +205,11 @@ def pack_from_json(said: Any, where: str = "the pack") -> Pack:
         _check_kinds(value, {"column": str, "words": dict}, f"{where}: attribute {name}")
         if value.get("kind", "list") not in ("list", "decade"):
             raise UserError(f"{where}: attribute {name}: unknown kind {value['kind']!r}. Allowed: list, decade.")
-        attributes[name] = Attribute(value["column"], value.get("kind", "list"), value.get("words") or {})
+        words = {key: [own] if isinstance(own, str) else own for key, own in (value.get("words") or {}).items()}
+        for key, own in words.items():
+            if not isinstance(own, list) or not all(isinstance(word, str) for word in own):
+                raise UserError(f"{where}: attribute {name}: the words of {key} must be a list of text, got {own!r}.")
+        attributes[name] = Attribute(value["column"], value.get("kind", "list"), words)
     tasks = [_task(value, where) for value in said["tasks"]]
     if len({task.name for task in tasks}) < len(tasks):
         raise UserError(f"{where}: two tasks have one name.")

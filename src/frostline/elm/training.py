@@ -114,6 +114,7 @@ def train(
     warm : bool, default=False
         Whether the adapters are trained already: then the state before the first step is one to choose as well.
     checkpoint : Checkpoint, optional
+        Stays where it is: it may go once what was learnt is safe elsewhere.
     progress : "auto" or bool
 
     Raises
@@ -133,8 +134,7 @@ def train(
         advance(run.log.n_tokens)
         while run.stage < len(options.plan):
             run.one_stage()
-    if checkpoint is not None:
-        checkpoint.remove()
+    run.log.seconds = run.seconds
     return run.log
 
 
@@ -163,6 +163,12 @@ class _Run:
         self.names: list[str] = []
         self.advance: Callable[..., Any] = lambda *_: None
         self.saved = self.began = time.monotonic()
+        self.before = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Over all attempts."""
+        return self.before + time.monotonic() - self.began
 
     @property
     def everything(self) -> dict[str, nn.Parameter]:
@@ -302,7 +308,7 @@ class _Run:
         state = {
             "stage": self.stage, "step": self.step, "bad": self.bad, "sums": self.sums, "has_best": bool(self.best),
             "evaluations": [asdict(e) for e in self.log.evaluations], "n_steps": self.log.n_steps,
-            "n_tokens": self.log.n_tokens,
+            "n_tokens": self.log.n_tokens, "seconds": self.seconds,
         }  # fmt: skip
         tensors: dict[str, Tensor] = {f"now/{name}": p for name, p in self.everything.items()}
         tensors |= {f"best/{name}": value for name, value in self.best.items()}
@@ -322,12 +328,14 @@ class _Run:
         self.best = _under(tensors, "best/")
         self.stage, self.step, self.bad, self.sums = (state[key] for key in ("stage", "step", "bad", "sums"))
         self.log = TrainingLog([Evaluation(**e) for e in state["evaluations"]], state["n_steps"], state["n_tokens"])
+        self.before = state["seconds"]
         self._start(self.options.plan[self.stage])
         if self.optimizer is None:
             return
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         for name, parameter in zip(self.names, parameters, strict=True):
-            self.optimizer.state[parameter] = _under(tensors, f"optimizer/{name}/")
+            own = _under(tensors, f"optimizer/{name}/")  # on the CPU, as files are read
+            self.optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in own.items()}
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

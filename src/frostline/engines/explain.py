@@ -14,6 +14,7 @@ import numpy as np
 from frostline.artifacts import check_place
 from frostline.elm import ELM, AdaptOptions, Decoding, Explanation, TeacherModel, load_pack
 from frostline.elm.prepare import as_spaces, as_table, prepare_data
+from frostline.elm.space import SpaceState
 from frostline.errors import UserError, nearest
 from frostline.tables import check_output, prediction_writer, read_vectors, replacing
 
@@ -273,9 +274,9 @@ def explain_table(
         check_output(out, OUTPUT_ENDINGS, [selection.vectors, selection.ids_file])
     elm = ELM.load(folder, device=device, store=store, progress=False)
     decoding = decoding or Decoding()
-    how = {"n_candidates": n_candidates, "decoding": decoding.checked()}
+    how: dict[str, Any] = {"n_candidates": n_candidates, "decoding": decoding.checked()}
     prompt = elm.prompt_of(task, ask)
-    names, rows = _rows(elm, selection)
+    names, rows = _rows(elm, selection, elm.explainer_.spaces[prompt.spaces[0]])
     if out is None:
         found = elm.explain_many(prompt, [[row] for row in rows], **how)
         return [replace(one, id=name) for name, one in zip(names, found, strict=True)]
@@ -296,7 +297,7 @@ def explain_table(
     return []
 
 
-def _rows(elm: ELM, selection: Selection) -> tuple[list[str], list[Any]]:
+def _rows(elm: ELM, selection: Selection, space: SpaceState) -> tuple[list[str], list[Any]]:
     """Names and vectors or ids of what is asked for."""
     if selection.vectors is not None:
         table = read_vectors(selection.vectors, ids=selection.ids_file)
@@ -307,7 +308,7 @@ def _rows(elm: ELM, selection: Selection) -> tuple[list[str], list[Any]]:
                 f"{selection.vectors} has no vector of {missing[0]!r}; it has {len(place)}, such as {table.ids[0]!r}.",
                 hint=nearest(missing[0], place) or None,
             )
-        return names, [table.vectors[place[name]] for name in names]
+        return names, space.recognized(names, table.vectors[[place[name] for name in names]])
     if selection.blend is not None:
         a, b = selection.blend
         return [f"{a} + {b}"], [elm.between(a, b, selection.weight)]
@@ -348,7 +349,7 @@ def _already(part: Path, setting: dict[str, Any]) -> list[str]:
 
 
 def _finish(part: Path, path: Path) -> None:
-    lines = part.read_text(encoding="utf-8").splitlines()[1:]
+    lines = part.read_text(encoding="utf-8").split("\n")[1:-1]  # a text may hold other marks that end a line
     if path.suffix.lower() == ".jsonl":
         with replacing(path) as file:
             file.write("".join(line + "\n" for line in lines).encode())

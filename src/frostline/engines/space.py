@@ -9,7 +9,7 @@ from typing import Any
 from frostline.engines.inputs import column_values
 from frostline.errors import UserError
 from frostline.spaces import behavioral_space, graph_space
-from frostline.tables import VECTOR_ENDINGS, check_output, pick_columns, read_table, write_vectors
+from frostline.tables import VECTOR_ENDINGS, check_output, id_text, pick_columns, read_table, write_vectors
 
 __all__ = ["behavioral_table", "graph_table"]
 
@@ -61,9 +61,9 @@ def behavioral_table(
     UserError
         Unknown columns, missing cells, or whatever :func:`frostline.behavioral_space` refuses.
     """
-    check_output(out, VECTOR_ENDINGS[1:], [data, out_users])
+    check_output(out, VECTOR_ENDINGS[1:], [data, out_users, catalog])
     if out_users is not None:
-        check_output(out_users, VECTOR_ENDINGS[1:], [data])
+        check_output(out_users, VECTOR_ENDINGS[1:], [data, catalog])
     _check_distinct({"--user": user, "--item": item, "--rating": rating})
     began = time.monotonic()
     table = pick_columns(read_table(data), [name for name in (user, item, rating) if name is not None])
@@ -74,7 +74,8 @@ def behavioral_table(
     write_vectors(out, space.item_ids, space.items)
     if out_users is not None:
         write_vectors(out_users, space.user_ids, space.users)
-    absent = None if listed is None else sorted(set(listed) - set(space.item_ids.tolist()), key=str)
+    rated = set(map(id_text, space.item_ids.tolist()))
+    absent = None if listed is None else sorted({name for name in listed if id_text(name) not in rated}, key=str)
     return {
         "n_rows": table.num_rows,
         "n_items": len(space.item_ids),

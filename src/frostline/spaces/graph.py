@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 
 from frostline.contracts import FloatArray
 from frostline.errors import UserError
-from frostline.spaces.pairs import Pairs
+from frostline.spaces.pairs import Pairs, numbered
 from frostline.splits import check_seed
 
 __all__ = ["GraphSpace", "graph_space"]
@@ -89,6 +89,7 @@ def graph_space(
     left, right = np.asarray(sources), np.asarray(targets)
     if left.shape != right.shape or left.ndim != 1:
         raise UserError(f"Links need two columns of one length; got {left.shape} and {right.shape}.")
+    numbered(np.array(left.tolist() + right.tolist(), dtype=object), "source and target")
     if (loops := np.flatnonzero(left == right)).size:
         raise UserError(
             f"{loops.size} links lead from a node to itself, the first in row {loops[0]} (counting from 0).",
@@ -131,8 +132,10 @@ def _spectral(graph: sparse.csr_matrix, dim: int, seed: int) -> FloatArray:
     return np.ascontiguousarray(vectors * np.where(largest < 0, -1, 1), dtype=np.float32)
 
 
-def _link_scores(vectors: FloatArray, train: sparse.csr_matrix, test: sparse.csr_matrix, seed: int) -> dict[str, float]:
-    """Compare held-out links with as many random pairs that have no link."""
+def _link_scores(
+    vectors: FloatArray, train: sparse.csr_matrix, test: sparse.csr_matrix, seed: int
+) -> dict[str, float | None]:
+    """Compare held-out links with as many random pairs that have no link; None where all pairs have one."""
     rng = np.random.default_rng(seed)
     held_out = np.array(sparse.triu(test).nonzero())
     random = rng.integers(0, len(vectors), size=(2, 20 * held_out.shape[1]))
@@ -145,8 +148,10 @@ def _link_scores(vectors: FloatArray, train: sparse.csr_matrix, test: sparse.csr
     return {"auc": _auc(*cosine), "degree_auc": _auc(*product)}
 
 
-def _auc(positive: NDArray[Any], negative: NDArray[Any]) -> float:
+def _auc(positive: NDArray[Any], negative: NDArray[Any]) -> float | None:
     """Return the chance that a positive stands above a negative, ties counted half."""
     n, m = len(positive), len(negative)
+    if not m:
+        return None
     ranks = rankdata(np.concatenate([positive, negative]))
     return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from frostline.errors import UserError
 from frostline.keys import key_split
 
-__all__ = ["Pairs"]
+__all__ = ["Pairs", "numbered"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Pairs:
             raise UserError(
                 f"Pairs need columns of one length, not empty; got {[c.shape for c in columns]} and {given.shape}."
             )
-        (left_ids, a), (right_ids, b) = (_numbered(column, name) for column, name in zip(columns, names, strict=True))
+        (left_ids, a), (right_ids, b) = (numbered(column, name) for column, name in zip(columns, names, strict=True))
         pair, inverse = np.unique(a * len(right_ids) + b, return_inverse=True)
         ends = (pair // len(right_ids), pair % len(right_ids))
         return cls((left_ids, right_ids), ends, np.bincount(inverse, given).astype(np.float64))
@@ -106,7 +106,7 @@ def _checked(weights: ArrayLike) -> NDArray[np.float64]:
     return values
 
 
-def _numbered(column: NDArray[Any], name: str) -> tuple[NDArray[Any], NDArray[np.intp]]:
+def numbered(column: NDArray[Any], name: str) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """Return the distinct ids, ascending, and the number of each row's id."""
     kinds = {type(value) for value in column.tolist()}
     if kinds not in ({str}, {int}):

@@ -117,6 +117,17 @@ def test_the_parts_are_those_of_the_column_and_share_nothing(data, options, plac
         read_data(replace(options, data=str(tmp_path / "t.jsonl")))
 
 
+def test_other_labels_or_another_reader_are_other_data(data, options, place, tmp_path):
+    rows = [json.loads(line) for line in (place / "films.jsonl").read_text().splitlines()]
+    again = read_data(options)
+    assert again.digest == data.digest
+    rows[110]["kind"] = "western"
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert read_data(replace(options, data=str(tmp_path / "t.jsonl"))).digest != data.digest
+    again.reader.strength *= 2
+    assert again.digest != data.digest
+
+
 def test_without_a_column_the_hash_divides_and_copies_stay_together(options, tmp_path):
     rng = np.random.default_rng(0)
     rows = [{"id": i, "text": f"a tale of {i // 2}"} for i in range(700)]

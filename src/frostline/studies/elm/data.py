@@ -16,7 +16,7 @@ from frostline.contracts import canonical_json
 from frostline.elm.facts import Names
 from frostline.elm.fitting import primary_task
 from frostline.elm.prepare import as_spaces, main_text, refuse_shared, row_keys
-from frostline.elm.reading import open_reader
+from frostline.elm.reading import open_reader, reader_state
 from frostline.elm.records import Records, generalized, read_records
 from frostline.elm.scores import EncoderReader, Reader
 from frostline.elm.tasks import Pack, load_pack
@@ -93,11 +93,13 @@ class ElmData:
 
     @property
     def digest(self) -> str:
-        """16 hexadecimal digits: of rows, parts, tasks, vectors and the reader's kind."""
-        found = hashlib.blake2b(canonical_json([self.pack.to_json(), self.reader.kind]).encode(), digest_size=8)
+        """16 hexadecimal digits: of rows, with all that tasks and attributes read of them, parts, tasks, vectors and the reader."""
+        common = [self.pack.to_json(), self.records.columns, self.reader.kind, reader_state(self.reader)]
+        found = hashlib.blake2b(canonical_json(common).encode(), digest_size=8)
         for name, part in self.parts.items():
-            texts = [self.texts[key] for key in part.ids]
-            found.update(canonical_json([name, part.ids, texts]).encode("utf-8", "surrogatepass"))
+            rows = [self.records.rows[key] for key in part.ids]
+            said = [name, part.ids, [self.texts[key] for key in part.ids], [[row.text, row.lists] for row in rows]]
+            found.update(canonical_json(said).encode("utf-8", "surrogatepass"))
             found.update(part.vectors.tobytes())
         return found.hexdigest()
 
