@@ -32,6 +32,20 @@ def test_an_artifact_is_replaced_whole(folder):
     assert not (folder / "left.over").exists()
 
 
+def test_a_link_goes_on_naming_what_is_replaced(folder, tmp_path):
+    (tmp_path / "current").symlink_to(folder)
+    write_folder(tmp_path / "current", {"kind": "Y"}, TENSORS, {})
+    assert (tmp_path / "current").is_symlink()
+    assert read_folder(folder)[0]["kind"] == read_folder(tmp_path / "current")[0]["kind"] == "Y"
+
+
+@pytest.mark.parametrize("place", [".", "..", "m/.."])
+def test_the_folder_that_one_stands_in_is_not_replaced(folder, monkeypatch, place):
+    monkeypatch.chdir(folder.parent)
+    with pytest.raises(UserError, match="name the folder from outside"):
+        write_folder(place, {}, {}, {})
+
+
 def test_nothing_else_is_overwritten(tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.jpg").write_text("x")

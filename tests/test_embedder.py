@@ -86,6 +86,17 @@ def test_columns_are_those_of_the_fit(embedder):
         embedder.transform(frame[["name"]])
     with pytest.raises(UserError, match="expecting 2 features"):
         embedder.transform(["a", "b"])
+    np.testing.assert_array_equal(embedder.transform([{"year": 70, "name": "ford"}, {"name": "fiat", "year": 71}]), Z)
+    np.testing.assert_array_equal(embedder.transform([["ford", 70], ["fiat", 71]]), Z)  # by their order
+    with pytest.raises(UserError, match="name"):
+        embedder.transform([{"year": 70, "nmae": "ford"}])
+
+
+def test_columns_of_dicts_are_found_by_name(embedder):
+    rows = [{"name": "ford", "year": 70}, {"name": "fiat", "year": 71}]
+    Z = embedder.fit_transform(rows)
+    np.testing.assert_array_equal(embedder.transform([dict(reversed(row.items())) for row in rows]), Z)
+    np.testing.assert_array_equal(embedder.transform(pd.DataFrame(rows)[["year", "name"]]), Z)
 
 
 def test_in_a_pipeline(embedder):

@@ -40,6 +40,20 @@ class Counting:
         return sum(n for n, _ in self.batches)
 
 
+def test_a_stream_without_a_store_forgets_what_it_can_run_again(tmp_path, monkeypatch):
+    backbone = Counting(resolve(BackboneSpec(str(tiny_bert(tmp_path / "m")))))
+    extractor = Extractor(backbone, TAPS, store=None, progress=False)
+    windows = [["a", "b"], ["b", "c"], ["a"]]
+    kept = [features.columns for features in extractor.stream(windows)]
+    assert backbone.n_texts == 3
+    monkeypatch.setattr(extraction, "MOST_IN_MEMORY", 0)
+    stream = extractor.stream(windows)
+    for own, again in zip(kept, stream, strict=True):
+        np.testing.assert_allclose(own, again.columns, atol=1e-5)
+    assert backbone.n_texts == 3 + 5
+    assert stream.stats().n_texts == 3
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return str(tiny_bert(tmp_path_factory.mktemp("backbone") / "m"))

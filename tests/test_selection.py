@@ -130,6 +130,16 @@ def test_a_rare_class_may_be_missing_among_the_compared_rows(monkeypatch):
     assert list(found.head.classes_) == [0, 1, 2]
 
 
+def test_more_classes_than_a_stratified_sample_leaves_rows_for(monkeypatch):
+    monkeypatch.setattr(selection, "SELECTION_ROWS", 200)
+    features, _ = layered(205, [0, 2, 0, 0])
+    y = np.arange(205) % 20
+    offered = [Candidate((tap,), "concat", "mean") for tap in features.taps]
+    rows, _, few = selection.compared_rows(offered, features, y, np.arange(205), task="classification", seed=0)
+    assert len(rows) == 200
+    assert set(few) == set(range(20))
+
+
 def test_numbers():
     features, y = layered(400, [0, 0, 2, 0])
     found = select(

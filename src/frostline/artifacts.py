@@ -58,6 +58,7 @@ def write_folder(
     """
     folder = Path(folder).expanduser()
     check_place(folder)
+    folder = folder.resolve() if folder.is_symlink() else folder  # what the link names is replaced, not the link
     blobs = {
         name: save({key: np.ascontiguousarray(array) for key, array in group.items()})
         for name, group in tensors.items()
@@ -91,6 +92,11 @@ def check_place(folder: Path) -> None:
     UserError
         A file, a folder with other content, or one that cannot be made.
     """
+    if folder.name in ("", ".."):
+        raise UserError(
+            f"A folder is replaced whole, so {str(folder)!r}, where you may stand, cannot be written.",
+            hint="name the folder from outside, such as ../model",
+        )
     if folder.is_file():
         raise UserError(f"{folder} is a file; a folder is to be written there.", hint="give another --out")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():

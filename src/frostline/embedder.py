@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,7 +22,7 @@ from frostline.joint import JointExtractor
 from frostline.numerics.fusion import check_fusion
 from frostline.rendering import Rendered
 from frostline.store import Store
-from frostline.tables import conform, pick_columns, render_rows, to_rows
+from frostline.tables import conform, pick_columns, render_rows, to_rows, type_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -276,11 +276,17 @@ def text_tags(tags: Tags, *, requires_fit: bool = True) -> Tags:
 def remember_columns(estimator: Any, table: pa.Table, X: Any) -> None:
     """Set scikit-learn's `n_features_in_` and, for named input, `feature_names_in_`; and the type of each column."""
     estimator.n_features_in_ = table.num_columns
-    estimator.input_types_ = [str(column_type) for column_type in table.schema.types]
-    if hasattr(X, "columns") or hasattr(X, "column_names"):
+    estimator.input_types_ = [type_name(field) for field in table.schema]
+    if _is_named(X):
         estimator.feature_names_in_ = np.array(table.column_names, dtype=object)
     elif hasattr(estimator, "feature_names_in_"):
         del estimator.feature_names_in_
+
+
+def _is_named(X: Any) -> bool:
+    """Whether columns have names of their own, by which they are found; keys of dicts come in any order."""
+    is_frame = hasattr(X, "columns") or hasattr(X, "column_names")
+    return is_frame or (isinstance(X, list | tuple) and any(isinstance(row, Mapping) for row in X))
 
 
 def read_input(estimator: Any, X: Any, template: str | None, number_format: str) -> Rendered:
@@ -293,7 +299,7 @@ def read_input(estimator: Any, X: Any, template: str | None, number_format: str)
     """
     table = to_rows(X)
     names = getattr(estimator, "feature_names_in_", None)
-    if names is not None and (hasattr(X, "columns") or hasattr(X, "column_names")):
+    if names is not None and _is_named(X):
         table = pick_columns(table, list(names))
     expected = getattr(estimator, "n_features_in_", table.num_columns)
     if table.num_columns != expected:
@@ -301,6 +307,8 @@ def read_input(estimator: Any, X: Any, template: str | None, number_format: str)
             f"X has {table.num_columns} features, but {type(estimator).__name__} is expecting {expected} features as input.",
             hint="pass the same columns as in fit, in the same order",
         )
+    if names is not None and not _is_named(X):
+        table = table.rename_columns(list(names))  # by their order
     table = conform(table, getattr(estimator, "input_types_", None))
     texts = render_rows(table, template=template, number_format=number_format)
     return Rendered(table, texts, template, number_format)

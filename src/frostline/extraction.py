@@ -28,13 +28,16 @@ from frostline.backbones.beginning import LONG_TEXT
 from frostline.backbones.windows import join_windows, text_keys, windows_per_row
 from frostline.contracts import Backbone, EmbedStats, FeatureSpec, IntArray, KeyArray, Tap, Tokens, VectorStore
 from frostline.errors import StoreError, UserError, nearest
-from frostline.features import Features, Forecast
+from frostline.features import Features, Forecast, SeenTexts
 from frostline.store import MemoryStore, keys_of
 
 __all__ = ["OVERFLOWS", "ExtractionStream", "Extractor"]
 
 OVERFLOWS = ("truncate", "chunk", "error")
 """What happens to a text that outgrows the window: cut and counted; read in several windows; refused."""
+
+MOST_IN_MEMORY = 1 << 30
+"""Bytes of vectors that a stream without a store remembers before it begins anew: a long one needs no more than a short one."""
 
 
 @dataclass(frozen=True)
@@ -333,7 +336,7 @@ class ExtractionStream:
         self._windows = windows
         self._total = total
         self._stats = EmbedStats()
-        self._seen = np.empty(0, dtype=np.uint64)
+        self._seen = SeenTexts()
 
     def __iter__(self) -> Iterator[Features]:
         extractor = self._extractor
@@ -342,6 +345,8 @@ class ExtractionStream:
         began = time.perf_counter()
         with progress_bar(extractor.progress, self._total, label, "rows") as advance:
             for texts in self._windows:
+                if isinstance(store, MemoryStore) and extractor.store is None and store.n_bytes > MOST_IN_MEMORY:
+                    store = MemoryStore()
                 window = extractor.read(texts, self._stats.n_rows)
                 vectors, n_run = extractor.embed(window, store, advance)
                 n_texts, n_tokens = self._count_new(window)
@@ -360,19 +365,9 @@ class ExtractionStream:
         return replace(self._stats, n_tokens=count_tokens(self._extractor.backbone, self._stats.n_tokens))
 
     def _count_new(self, window: _Window) -> tuple[int, int]:
-        """Texts of this window that no window before it had, and their tokens.
-
-        Half a digest is remembered of each: two of a billion texts share one with a probability of 3 %, and then a count is
-        off by one.
-        """
-        half = window.keys[:, 0]
-        place = np.searchsorted(self._seen, half)
-        known = np.zeros(len(half), dtype=bool)
-        inside = place < len(self._seen)
-        known[inside] = self._seen[place[inside]] == half[inside]
-        self._seen = np.concatenate([self._seen, half[~known]])
-        self._seen.sort(kind="stable")  # merges: the first part is sorted already
-        return int((~known).sum()), int(window.lengths[~known].sum())
+        """Texts of this window that no window before it had, and their tokens."""
+        new = self._seen.add(window.keys[:, 0])
+        return int(new.sum()), int(window.lengths[new].sum())
 
 
 def _read(tokens: Tokens, n: int, n_prompt: int) -> IntArray:

@@ -197,7 +197,7 @@ class _PlainStream:
     def __init__(self, windows: Iterable[Sequence[str]]) -> None:
         self._windows = windows
         self._stats = EmbedStats()
-        self._seen: set[bytes] = set()
+        self._seen = SeenTexts()
 
     def __iter__(self) -> Iterator[Features]:
         for texts in self._windows:
@@ -205,7 +205,7 @@ class _PlainStream:
             n = len(texts)
             # surrogatepass: what cannot be written as UTF-8 is still a distinct text.
             keys = keys_of([np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8) for text in texts])
-            self._seen.update(key.tobytes() for key in keys)
+            self._seen.add(np.unique(keys[:, 0]))
             stats = EmbedStats(n_rows=n, seconds=time.perf_counter() - began)
             self._stats.add(stats)
             columns, cut = np.empty((n, 0), dtype=np.float32), np.zeros(n, dtype=bool)
@@ -214,3 +214,26 @@ class _PlainStream:
     def stats(self) -> EmbedStats:
         """What was done so far."""
         return replace(self._stats, n_texts=len(self._seen))
+
+
+class SeenTexts:
+    """Counts distinct texts over windows of rows.
+
+    Half a digest is remembered of each: two of a billion texts share one with a probability of 3 %, and then a count is off by one.
+    """
+
+    def __init__(self) -> None:
+        self._halves = np.empty(0, dtype=np.uint64)
+
+    def __len__(self) -> int:
+        return len(self._halves)
+
+    def add(self, halves: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Which of these digests, all distinct, were not there before; now they are."""
+        place = np.searchsorted(self._halves, halves)
+        known = np.zeros(len(halves), dtype=bool)
+        inside = place < len(self._halves)
+        known[inside] = self._halves[place[inside]] == halves[inside]
+        self._halves = np.concatenate([self._halves, halves[~known]])
+        self._halves.sort(kind="stable")  # merges: the first part is sorted already
+        return ~known

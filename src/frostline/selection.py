@@ -159,7 +159,9 @@ def compared_rows(
     """
     rows = np.arange(len(y))
     if (n_rows := _n_rows(found, features, y, task)) < len(y):
-        rows = holdout(y, groups, n_rows / len(y), seed, task == "classification")[1]
+        # Each class keeps a row outside a stratified sample; where so many classes are too many for that, chance decides.
+        stratify = task == "classification" and len(y) - len(np.unique(y)) >= n_rows
+        rows = holdout(y, groups, n_rows / len(y), seed, stratify)[1]
         features, y = features.take(rows), y[rows]
     if task == "classification":  # a rare class may have no row in a sample, and heads expect classes without gaps
         y = np.unique(y, return_inverse=True)[1]

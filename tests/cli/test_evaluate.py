@@ -52,6 +52,15 @@ def test_predictions_of_all_rows_are_those_of_predict(run, rows, tmp_path):
     assert (tmp_path / "e.csv").read_bytes() == (tmp_path / "p.csv").read_bytes()
 
 
+def test_a_class_without_a_row_has_scores_that_nothing_tells(run, rows, tmp_path):
+    lines = (rows / "d.csv").read_text().splitlines()
+    (tmp_path / "high.csv").write_text("\n".join([lines[0], *(line for line in lines if ",high," in line)]) + "\n")
+    code, found, _ = run("evaluate", rows / "kind", tmp_path / "high.csv")
+    assert code == 0
+    low = next(own for own in found["classes"] if own["label"] == "low")
+    assert (low["n_test"], low["recall"]) == (0, None)
+
+
 def test_the_level_of_intervals(run, rows, tmp_path):
     evaluate = ("evaluate", rows / "y", rows / "d.csv")
     at = {level: run(*evaluate, "--interval", level)[1] for level in (0.5, 0.9)}

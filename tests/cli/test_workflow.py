@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from fakes import tiny_bert
@@ -203,6 +206,11 @@ def test_suggest(run, folder, tmp_path):
         assert [int(row["row"]) for row in csv.DictReader(file)] == chosen
     code, named = run("suggest", tmp_path / "m", data, "-n", 5, "--id", "id")
     assert [row["row"] for row in named["suggestions"]] == [rows[i - 1]["id"] for i in chosen]
+    days = pa.array([date(2024, 1, 1) + timedelta(i) for i in range(80)])
+    table = pa.table({"day": days, **{name: [row[name] for row in rows] for name in ("text", "label")}})
+    pq.write_table(table, tmp_path / "t.parquet")
+    code, dated = run("suggest", tmp_path / "m", tmp_path / "t.parquet", "-n", 5, "--id", "day")
+    assert [row["row"] for row in dated["suggestions"]] == [str(days[i - 1]) for i in chosen]
     labeled = write(tmp_path / "all.csv", reviews(80))
     code, found = run("suggest", tmp_path / "m", labeled)
     assert (code, "labeled already" in found["error"]) == (2, True)

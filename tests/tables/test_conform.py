@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
+
 import pyarrow as pa
 import pytest
 
 from frostline.errors import UserError
-from frostline.tables import conform, render_rows
+from frostline.tables import conform, read_table, render_rows, to_rows, type_name
 
 
 def texts(values, former):
@@ -32,6 +34,55 @@ def test_same_kinds_are_left_alone():
     table = pa.table({"a": pa.array(["x"], pa.large_string()), "b": pa.array([1], pa.int8())})
     assert conform(table, ["string", "int64"]).equals(table)
     assert conform(table, None) is table
+
+
+def read(path, text):
+    path.write_text(text)
+    return read_table(path)
+
+
+def test_a_column_that_one_file_leaves_blank_is_read_as_in_a_file_that_does_not(tmp_path):
+    fitted = read(tmp_path / "a.csv", "notes,n\n,1\nsome,2\n")
+    types = [type_name(field) for field in fitted.schema]
+    for text in ("notes,n\n,1\n", "notes,n\n,1\n,1\n"):
+        later = read(tmp_path / "b.csv", text)
+        assert render_rows(conform(later, types))[0] == render_rows(fitted)[0] == '{"notes": "", "n": 1}'
+    assert render_rows(conform(pa.table({"notes": pa.nulls(1), "n": [1]}), types)) == ['{"notes": null, "n": 1}']
+
+
+@pytest.mark.parametrize("word", ["NA", "nan", "NULL"])
+def test_a_column_of_words_for_missing_values_is_missing_numbers(tmp_path, word):
+    fitted = read(tmp_path / "a.csv", f"n,x\n{word},a\n2.5,b\n")
+    later = read(tmp_path / "b.csv", f"n,x\n{word},a\n")
+    types = [type_name(field) for field in fitted.schema]
+    assert render_rows(conform(later, types)) == render_rows(fitted)[:1] == ['{"n": null, "x": "a"}']
+    assert conform(later, ["string", "string"]).column("n").to_pylist() == [word]
+
+
+@pytest.mark.parametrize("one", [{"a": 1}, ["x"], 5, "abc", 2.5, True, None])
+def test_values_of_several_kinds_at_the_fit_and_of_one_kind_later(one):
+    fitted = to_rows([{"c": value} for value in ({"a": 1}, ["x"], 5, "abc", 2.5, True, None, {"b": [2]})])
+    assert type_name(fitted.schema.field("c")) == "json"
+    later = conform(to_rows([{"c": one, "d": 0}]).select(["c"]), ["json"])
+    at_fit = {
+        json.dumps(value): text
+        for value, text in zip(({"a": 1}, ["x"], 5, "abc", 2.5, True, None), cells(fitted), strict=False)
+    }
+    assert cells(later) == [at_fit[json.dumps(one)]]
+
+
+def cells(table):
+    both = table.append_column("z", pa.nulls(table.num_rows))
+    return render_rows(both)
+
+
+def test_categories_and_their_values_are_one():
+    words = pa.table({"a": pa.array(["x", "y"]).dictionary_encode()})
+    (named,) = [type_name(field) for field in words.schema]
+    assert render_rows(conform(pa.table({"a": ["x", "y"]}), [named])) == ["x", "y"]
+    assert render_rows(conform(words, ["string"])) == ["x", "y"]
+    numbers = pa.table({"a": pa.array([1, 2]).dictionary_encode()})
+    assert render_rows(conform(numbers, ["double"])) == ["1.0", "2.0"]
 
 
 @pytest.mark.parametrize(

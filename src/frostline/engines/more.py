@@ -82,7 +82,8 @@ def suggest_table(
     predictions: Any = found.predictions
     if isinstance(estimator, TextClassifier) and isinstance(estimator.rule_, LabelRule):
         predictions = write_sets(estimator, predictions)
-    columns: dict[str, Any] = {"row": [names[row] for row in found.rows], "prediction": predictions}
+    chosen = [names[row] for row in found.rows]
+    columns: dict[str, Any] = {"row": chosen, "prediction": predictions}
     if found.margins is not None:
         columns["margin"] = found.margins
     columns["text"] = [features.texts[row] for row in found.rows]
@@ -90,6 +91,7 @@ def suggest_table(
         with prediction_writer(out) as write:
             write(columns)
     plain = {name: values.tolist() if hasattr(values, "tolist") else values for name, values in columns.items()}
+    plain["row"] = [name if isinstance(name, str | int | float) else str(name) for name in chosen]  # dates have no JSON
     return {
         "n_rows": table.num_rows,
         "n_candidates": found.n_candidates,

@@ -177,7 +177,11 @@ def judge_folds(folds: Sequence[Judgement]) -> Judgement:
         answers=np.concatenate([fold.answers for fold in folds if fold.answers is not None] or [np.empty(0)]),
         answered=sum(answered[1:], answered[0]) if answered else None,
         reliability=[] if joined is None else reliability_bins(joined[:, 0], joined[:, 1].astype(bool)),
-        scatter={key: np.concatenate([fold.scatter[key] for fold in folds]) for key in folds[0].scatter},
+        scatter={
+            key: np.concatenate([fold.scatter[key] for fold in folds])
+            for key in folds[0].scatter
+            if all(key in fold.scatter for fold in folds)
+        },
     )
 
 
@@ -213,7 +217,9 @@ def _counts_over(folds: Sequence[Judgement], labels: Sequence[str]) -> NDArray[A
 
 
 def _over(metrics: Sequence[Mapping[str, float]], function: Any) -> dict[str, float]:
-    return {name: float(function([fold[name] for fold in metrics])) for name in metrics[0]}
+    """Over the folds; a score that one of them is too small for, such as coverage, is left out."""
+    shared = [name for name in metrics[0] if all(name in fold for fold in metrics)]
+    return {name: float(function([fold[name] for fold in metrics])) for name in shared}
 
 
 def layer_scores(task: str, features: Features, y: NDArray[Any], groups: NDArray[Any], seed: int) -> list[LayerScore]:

@@ -76,11 +76,11 @@ def _abstention(found: Mapping[str, Any]) -> str:
 
 
 def class_json(score: ClassScore) -> dict[str, Any]:
-    """One class as a JSON object; intervals beside their values."""
+    """One class as a JSON object; intervals beside their values, None where there are no rows to tell."""
     plain: dict[str, Any] = {name: getattr(score, name) for name in ("label", "n_train", "n_test", "n_predicted")}
     for name in _SHARES:
         share = getattr(score, name)
-        plain |= {name: share.value, f"{name}_interval": [share.lower, share.upper]}
+        plain |= {name: _known(share.value), f"{name}_interval": [_known(share.lower), _known(share.upper)]}
     return plain
 
 
@@ -93,6 +93,10 @@ def class_from(d: Mapping[str, Any]) -> ClassScore:
 def mistake_from(d: Mapping[str, Any]) -> Mistake:
     """One mistake back from JSON."""
     return Mistake(str(d["true"]), str(d["predicted"]), _nan(d["confidence"]), str(d["text"]))
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _nan(value: Any) -> float:

@@ -55,6 +55,12 @@ class MemoryStore:
         self._tables: dict[str, _Table] = {}
         self._lock = threading.Lock()
 
+    @property
+    def n_bytes(self) -> int:
+        """Of all vectors."""
+        with self._lock:
+            return sum(4 * table.dim * len(table.lookup) for table in self._tables.values())
+
     def contains(self, spec: FeatureSpec, keys: KeyArray) -> NDArray[np.bool_]:
         """Which keys are stored under `spec`.
 

@@ -4,7 +4,7 @@ A table is a ``pyarrow.Table`` everywhere inside. Row order and column order are
 """
 
 from frostline.tables.cells import parse_number_format
-from frostline.tables.columns import has_json_cells, pick_columns
+from frostline.tables.columns import has_json_cells, pick_columns, type_name
 from frostline.tables.conform import conform
 from frostline.tables.frames import to_rows
 from frostline.tables.load_vectors import VectorTable, check_vectors, id_text, read_vectors
@@ -36,6 +36,7 @@ __all__ = [
     "render_rows",
     "replacing",
     "to_rows",
+    "type_name",
     "vector_writer",
     "write_vectors",
 ]

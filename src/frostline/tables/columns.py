@@ -37,7 +37,7 @@ __all__ = [
     "unknown_column",
 ]
 
-_JSON_CELLS = {b"frostline.cells": b"json"}
+_CELLS = b"frostline.cells"
 _PLAIN = parse_number_format("plain")
 _LARGEST_EXACT = 2**53
 _T = TypeVar("_T")
@@ -48,12 +48,27 @@ Where = Callable[[int], str]
 
 def has_json_cells(field: pa.Field) -> bool:
     """Whether the cells of this text column are the JSON of their values."""
-    return (field.metadata or {}).get(b"frostline.cells") == b"json"
+    return cells_of(field) == "json"
 
 
-def field_of(name: str, dtype: pa.DataType | None) -> pa.Field:
-    """The field of a column; a `dtype` of None stands for JSON cells."""
-    return pa.field(name, pa.string(), metadata=_JSON_CELLS) if dtype is None else pa.field(name, dtype)
+def cells_of(field: pa.Field) -> str:
+    """What is known of a column's cells beyond their type: ``"json"``, ``"blank"``, ``"missing words"`` or nothing.
+
+    ``"blank"``: a delimited file leaves all of them empty; ``"missing words"``: it has nothing but words for missing values.
+    """
+    return str((field.metadata or {}).get(_CELLS, b"").decode())
+
+
+def field_of(name: str, dtype: pa.DataType | None, cells: str = "") -> pa.Field:
+    """The field of a column, with what :func:`cells_of` tells of it; a `dtype` of None stands for JSON cells."""
+    cells = "json" if dtype is None else cells
+    metadata = {_CELLS: cells.encode()} if cells else None
+    return pa.field(name, pa.string() if dtype is None else dtype, metadata=metadata)
+
+
+def type_name(field: pa.Field) -> str:
+    """The type of a column as estimators remember it; JSON cells are a type of their own."""
+    return "json" if has_json_cells(field) else str(field.type)
 
 
 def located(function: Callable[[Any], _T], values: Iterable[Any], where: Where) -> list[_T]:

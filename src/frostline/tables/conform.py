@@ -12,8 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from frostline.errors import UserError
+from frostline.tables.cells import json_text, parse_number_format
+from frostline.tables.columns import cells_of, field_of, type_name
 
 __all__ = ["conform"]
+
+_PLAIN = parse_number_format("plain")
 
 
 def conform(table: pa.Table, types: Sequence[str] | None) -> pa.Table:
@@ -37,14 +41,14 @@ def conform(table: pa.Table, types: Sequence[str] | None) -> pa.Table:
     if types is None:
         return table
     for i, former in enumerate(types):
-        column = table.column(i)
-        now = str(column.type)
-        if _kind(now) != _kind(former):
-            table = table.set_column(i, table.column_names[i], _cast(column, now, former, table.column_names[i]))
+        field = table.schema.field(i)
+        if _kind(type_name(field)) != _kind(former):
+            table = table.set_column(i, *_cast(table.column(i), field, former))
     return table
 
 
 def _kind(name: str) -> str:
+    name = name.removeprefix("dictionary<values=").partition(",")[0] if name.startswith("dictionary<") else name
     if name in ("string", "large_string", "string_view"):
         return "text"
     if name.startswith(("int", "uint")):
@@ -54,23 +58,36 @@ def _kind(name: str) -> str:
     return name
 
 
-def _cast(column: pa.ChunkedArray, now: str, former: str, name: str) -> pa.ChunkedArray:
-    kinds = _kind(now), _kind(former)
-    if kinds == ("whole", "number"):
-        return column.cast(pa.float64())
-    if kinds == ("number", "whole"):
+_TYPES = {"text": pa.string(), "whole": pa.int64(), "number": pa.float64(), "bool": pa.bool_()}
+
+
+def _cast(column: pa.ChunkedArray, field: pa.Field, former: str) -> tuple[pa.Field, pa.ChunkedArray]:
+    """The field and cells of a column in another kind of type, or as they are where both kinds are written alike."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+        field = pa.field(field.name, column.type)
+    now, then, cells = _kind(type_name(field)), _kind(former), cells_of(field)
+    if then == "json" and now != "null":  # values of several kinds at the fit, of one kind now
+        told = [None if cell is None else json_text(cell, _PLAIN) for cell in column.to_pylist()]
+        return field_of(field.name, None), pa.chunked_array([pa.array(told, pa.string())])
+    if cells == "missing words" and then in ("whole", "number", "bool"):
+        return _typed(field, pa.nulls(len(column), _TYPES[then]))
+    if cells == "blank" and then == "text":  # empty text, as where other rows of the file hold something
+        return _typed(field, pa.array([""] * len(column), pa.string()))
+    if (now, then) in (("whole", "number"), ("whole", "text")) or (now == "null" and then in _TYPES):
+        return _typed(field, column.cast(_TYPES[then]))
+    if (now, then) == ("number", "whole"):
         # Missing values turn a frame's whole numbers into floats; a true fraction stays one.
         whole = pc.all(pc.equal(pc.floor(column), column)).as_py()
-        return column.cast(pa.int64()) if whole in (True, None) else column
-    if kinds == ("whole", "text"):
-        return column.cast(pa.string())
-    if kinds[0] == "null" and kinds[1] in ("text", "whole", "number", "bool"):
-        return column.cast(
-            {"text": pa.string(), "whole": pa.int64(), "number": pa.float64(), "bool": pa.bool_()}[kinds[1]]
-        )
-    if "text" in kinds and "null" not in kinds:
+        return _typed(field, column.cast(pa.int64())) if whole in (True, None) else (field, column)
+    if "text" in (now, then) and now not in ("null", "json") and then != "null":
         raise UserError(
-            f"Column {name!r} holds {now} values; at the fit it held {former} values.",
+            f"Column {field.name!r} holds {field.type} values; at the fit it held {former} values.",
             hint="write this column as it was written in the training data",
         )
-    return column
+    return field, column
+
+
+def _typed(field: pa.Field, cells: pa.Array | pa.ChunkedArray) -> tuple[pa.Field, pa.ChunkedArray]:
+    chunked = cells if isinstance(cells, pa.ChunkedArray) else pa.chunked_array([cells])
+    return pa.field(field.name, chunked.type), chunked

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from frostline.errors import UserError
-from frostline.tables.columns import check_names
+from frostline.tables.columns import check_names, field_of
 from frostline.tables.source import open_checked
 
 __all__ = ["delimited_blocks"]
@@ -80,9 +80,12 @@ def delimited_blocks(path: Path, delimiter: str) -> Iterator[pa.Table]:
             column.learn(cells)
     if not n_rows:
         raise UserError(f"{path} holds a header but no rows.")
+    schema = pa.schema(
+        [field_of(name, column.dtype, column.cells) for name, column in zip(names, columns, strict=True)]
+    )
     for block in _text_blocks(path, delimiter, names):
         arrays = [column.convert(cells) for column, cells in zip(columns, block.columns, strict=True)]
-        yield pa.table(arrays, names=names)
+        yield pa.table(arrays, schema=schema)
 
 
 class _Column:
@@ -113,6 +116,11 @@ class _Column:
         if self._valueless or not self._allowed:
             return pa.string()
         return pa.bool_() if "truth" in self._allowed else pa.int64() if "whole" in self._allowed else pa.float64()
+
+    @property
+    def cells(self) -> str:
+        """What a file that has more rows may make something else of, see :func:`frostline.tables.columns.cells_of`."""
+        return "blank" if self._empty else "missing words" if self._valueless else ""
 
     def convert(self, cells: pa.Array) -> pa.Array:
         dtype = self.dtype
