@@ -93,3 +93,14 @@ def test_what_is_refused(run, rows, monkeypatch, target, flags, said):
     code, found, err = run("evaluate", target, "d.csv", *flags)
     assert (code, said in found["error"]) == (2, True), err
     assert sorted(path.name for path in rows.iterdir()) == before
+
+
+def test_a_fold_that_is_too_small_for_intervals_leaves_them_out(run, tmp_path):
+    groups = "aaaabbbcccdde"
+    lines = [f"{i},{group},{i * 0.37:.2f}" for i, group in enumerate(groups)]
+    (tmp_path / "few.csv").write_text("x,g,y\n" + "\n".join(lines) + "\n")
+    few = ("--target", "y", "--columns", "x", "--group", "g", "--cv", 3, "--features", "raw")
+    code, found, _ = run("fit", tmp_path / "few.csv", *few, "--out", tmp_path / "m")
+    assert code == 0
+    assert "r2" in found["metrics"]
+    assert "coverage" not in found["metrics"]

@@ -128,6 +128,20 @@ def test_numbers(embedder):
     np.testing.assert_array_equal(reg.predict(texts), whole.predict(texts))
 
 
+def test_the_scale_that_was_chosen_stays_before_saving_as_after_it(embedder, tmp_path):
+    texts = rows()[0]
+    y = np.arange(60.0) % 12
+    reg = TextRegressor(embedder=embedder, features="embedding").fit(texts[:40], y[:40])
+    reg.save(tmp_path / "m")
+    again = frostline.load(tmp_path / "m", store=embedder.store, progress=False)
+    chosen, steep = reg.scale_.kind, np.exp(y)  # for which another scale would be chosen
+    for one in (reg, again):
+        one.update(texts[40:], steep[40:])
+        assert one.scale_.kind == chosen
+    assert reg.target_transform == "auto"
+    np.testing.assert_allclose(reg.predict(texts), again.predict(texts), rtol=1e-5)
+
+
 def test_strength_may_be_chosen_again(embedder):
     texts, y = rows(90)
     clf = TextClassifier(embedder=embedder, features="embedding").fit(texts[:10], y[:10])

@@ -98,12 +98,15 @@ def learn_more(
     fresh.features = "both" if len(estimator.arms_) > 1 else estimator.arms_[0].kind
     if estimator.reads_backbone_ and strength == "keep":
         fresh.head = settled(estimator.head_)
+    if scale := getattr(estimator, "scale_", None):
+        fresh.target_transform = scale.kind  # of numbers: the one that was chosen, as after saving and loading
     fresh.fit_features(old.followed_by(features), targets, None if every is None else every.tolist())
     called = [*map(rows.name, range(len(rows))), *(names or [f"added:{i}" for i in range(len(rows), len(targets))])]
     texts = None if rows.texts is None else [*rows.texts, *features.texts]
     if fresh.rows_ is not None:
         fresh.rows_ = replace(fresh.rows_, groups=every, names=called, texts=texts)
-    fresh.target_, fresh.features, fresh.head = estimator.target_, estimator.features, estimator.head
+    for asked in ("target_", "features", "head", *(["target_transform"] if scale else [])):
+        setattr(fresh, asked, getattr(estimator, asked))
     estimator.__dict__.update(fresh.__dict__)
     return old.stats
 
