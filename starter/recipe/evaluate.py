@@ -24,14 +24,11 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 import frostline
-from frostline.elm.adapter import AdapterConfig
 from frostline.elm.decoding import Decoding
-from frostline.elm.llm import STARTER, load_llm
 from frostline.elm.model import ElmModel, Placed
 from frostline.elm.prompts import Prompt, PromptEncoder
 from frostline.elm.scores import EncoderReader, cosines, identification
-from frostline.elm.warm import MINILM, warm_adapter
-from recipe.pairs import N_SOFT_TOKENS, PROMPTS, SPACE, TARGET_TOKENS
+from recipe.pairs import N_SOFT_TOKENS, PROMPTS, SPACE, TARGET_TOKENS, packaged
 from recipe.peers import Peer, load_peer
 
 N_SAMPLES, N_SHOWN, SAMPLE_TOKENS = 200, 20, 160
@@ -120,12 +117,7 @@ def known_share(texts: Sequence[str], corpus: set[str]) -> float:
 
 def explained(run: Path, folder: Path, adapter: Path) -> dict[str, object]:
     """Describe held-out leads from their vectors by the shipped adapter, with no training on any table."""
-    llm = load_llm(str(folder), device="cpu")
-    llm.name = STARTER
-    config = AdapterConfig(n_soft_tokens=N_SOFT_TOKENS)
-    trained, start = warm_adapter(llm, config, MINILM, adapter)
-    if trained is None:
-        raise SystemExit(start)
+    llm, trained = packaged(folder, adapter)
     films = pq.read_table(run / "films.parquet").to_pylist()
     held = [film["text"] for film in films if film["part"] == "valid"]
     held = held[:: max(1, len(held) // N_EXPLAINED)][:N_EXPLAINED]  # they stand in the order of years

@@ -26,14 +26,15 @@ import pyarrow.parquet as pq
 from transformers import AutoTokenizer
 
 import frostline
-from frostline.elm.adapter import Adapter, moments
+from frostline.elm.adapter import Adapter, AdapterConfig, moments
 from frostline.elm.facts import Names, first_sentence, sentences
-from frostline.elm.llm import Llm
+from frostline.elm.llm import STARTER, Llm, load_llm
 from frostline.elm.model import Batch, ElmModel, Placed, collate
 from frostline.elm.prompts import Prompt, PromptEncoder
 from frostline.elm.records import generalized, read_records
 from frostline.elm.targets import build_examples
 from frostline.elm.tasks import load_pack
+from frostline.elm.warm import MINILM, warm_adapter
 from frostline.numerics.batches import batches_of_epoch
 from frostline.tables import read_table
 
@@ -50,10 +51,12 @@ WHOLE, SENTENCE = (
     {"leads": (3, 4), "books": (3, 5), "reviews": (3,)},
 )
 SHARE_OF_SENTENCES = 0.25
-N_PAIRS = {"leads": 30_000, "books": 6_000, "reviews": 2_000}
+N_PAIRS = {"leads": 30_000, "books": 12_000, "reviews": 4_000}
 """At most; the corpus has 28,223 leads."""
-LONGEST = 280
-"""Characters of a passage."""
+N_LONG = {"books": 6_000, "reviews": 3_000}
+"""Longer passages, since blurbs and synopses of tables are longer than most leads."""
+LONGEST, LONGER = 280, (200, 900)
+"""Characters of a passage at most; of a longer one the most is drawn between two bounds."""
 FEWEST_WORDS, FEWEST_TO_DESCRIBE = 6, 20
 """Words of a target, and of one that a description is asked for: else the likeliest description is a short one that says little."""
 TARGET_TOKENS = 96
@@ -71,13 +74,14 @@ class Drawn(NamedTuple):
     target: str
 
 
-def passages(text: str) -> list[str]:
-    """Cut a text into runs of whole sentences of at most LONGEST characters."""
+def passages(text: str, longest: Callable[[], int]) -> list[str]:
+    """Cut a text into runs of whole sentences, each of at most the characters that it is told when it begins."""
     found: list[str] = []
+    limit = longest()
     for sentence in sentences(" ".join(text.split())):
-        if found and len(found[-1]) + len(sentence) < LONGEST:
+        if found and len(found[-1]) + len(sentence) < limit:
             found[-1] += " " + sentence
-        elif len(sentence) <= LONGEST:
+        elif len(sentence) <= (limit := longest()):
             found.append(sentence)
     return [passage for passage in found if len(passage.split()) >= FEWEST_WORDS]
 
@@ -88,12 +92,17 @@ def draw(run: Path, rng: np.random.Generator) -> list[tuple[str, str, str]]:
     titles = {film["text"]: film["title"] for film in films}
     rows = pq.read_table(run / "corpus.parquet", columns=["source", "text"]).to_pylist()
     found = []
-    for source, n in N_PAIRS.items():
+    short, long = (lambda: LONGEST), (lambda: int(rng.integers(*LONGER)))
+    wanted = [
+        *((source, n, short) for source, n in N_PAIRS.items()),
+        *((source, n, long) for source, n in N_LONG.items()),
+    ]
+    for source, n, longest in wanted:
         own = [row["text"] for row in rows if row["source"] == source]
         if source != "leads":
             # A few documents give thousands of passages: as many are cut as are needed, each giving a few.
             few = max(1, -(-n // len(own)))
-            cut = (passages(own[i]) for i in rng.permutation(len(own)))
+            cut = (passages(own[i], longest) for i in rng.permutation(len(own)))
             own = [p[i] for p in cut for i in rng.permutation(len(p))[:few]]
         texts = [own[i] for i in rng.permutation(len(own))[:n]]
         found += [(source, " ".join(text.split()), titles.get(text, "")) for text in texts]
@@ -197,6 +206,16 @@ def composed(model: Any, adapter: Adapter) -> ElmModel:
     table = model.get_input_embeddings().weight
     tokenizer = SimpleNamespace(pad_token_id=0, eos_token_id=1, chat_template=None)
     return ElmModel(Llm("starter", model, tokenizer, {}, table.shape[1], None, 1.0), {SPACE: adapter})
+
+
+def packaged(model: Path, adapter: Path) -> tuple[Llm, Adapter]:
+    """Read the model and the adapter that `recipe.export` wrote."""
+    llm = load_llm(str(model), device="cpu")
+    llm.name = STARTER
+    trained, start = warm_adapter(llm, AdapterConfig(n_soft_tokens=N_SOFT_TOKENS), MINILM, adapter)
+    if trained is None:
+        raise SystemExit(start)
+    return llm, trained
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
     python -m recipe.train --run ../runs/starter --minutes 90      # warm up, then a constant rate; run again to go on
     python -m recipe.train --run ../runs/starter --decay 600       # from the last checkpoint: 600 steps down to zero
+    python -m recipe.train --run ../runs/more --from src/frostline_starter --decay 2000   # on with the weights of a package
 
 The batch of a step, and so the whole run, is a function of the seed and the step number alone: a run that was killed
 and resumed ends with the weights of one that was not. Workers are threads that each take pieces of the batch on one core
@@ -35,7 +36,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from frostline.elm.adapter import Adapter, AdapterConfig
 from frostline.elm.model import Batch as Paired
 from recipe.muon import Muon
-from recipe.pairs import N_SOFT_TOKENS, Pairs, composed
+from recipe.pairs import N_SOFT_TOKENS, Pairs, composed, packaged
 
 PIECE_TOKENS = 1536
 """What one worker takes at a time."""
@@ -89,6 +90,7 @@ class Recipe:
         Phase(775, (("leads", 6), ("books", 1), ("reviews", 1)), 2048),
         Phase(1450, (("leads", 3), ("books", 1)), 3072),
         Phase(1975, (("leads", 3), ("books", 1)), 4096),
+        Phase(2635, (("leads", 1), ("books", 1)), 4096),
     )
 
     @property
@@ -191,11 +193,10 @@ def optimizers_of(model: LlamaForCausalLM, adapter: Adapter | None, recipe: Reci
     return found
 
 
-def rate_at(step: int, recipe: Recipe, decay: tuple[int, int] | None) -> float:
-    """Factor of the learning rates: up in a line, constant, and in a decay (first step, steps) down in a line."""
-    if decay is not None:
-        return max(0.0, 1 - (step - decay[0] + 1) / decay[1])
-    return min(1.0, (step + 1) / recipe.warmup)
+def rate_at(step: int, recipe: Recipe, decay: tuple[int, int] | None, began: int = 0) -> float:
+    """Factor of the learning rates: up in a line from where optimizers are new, constant, and in a decay (first step, steps) down in a line."""
+    up = min(1.0, (step - began + 1) / recipe.warmup)
+    return up if decay is None else up * max(0.0, 1 - (step - decay[0] + 1) / decay[1])
 
 
 @dataclass
@@ -209,6 +210,8 @@ class Run:
     step: int = 0
     seconds: float = 0.0
     decay: tuple[int, int] | None = None
+    began: int = 0
+    """The step at which the optimizers were new."""
 
     @classmethod
     def start(cls, recipe: Recipe) -> Run:
@@ -216,13 +219,23 @@ class Run:
         model = model_of(recipe)
         return cls(recipe, model, optimizers_of(model, None, recipe))
 
+    @classmethod
+    def go_on(cls, recipe: Recipe, folder: Path) -> Run:
+        """Begin the recipe's last phase with the weights of a package; its optimizers are new."""
+        run = cls.start(recipe)
+        llm, run.adapter = packaged(folder / "model", folder / "adapter")
+        run.model.load_state_dict(llm.model.state_dict())
+        run.optimizers = optimizers_of(run.model, run.adapter, recipe)
+        run.step = run.began = recipe.phases[-1].first
+        return run
+
     def save(self, path: Path) -> None:
         """Write a checkpoint, whole or not at all."""
         state = {
             "recipe": asdict(self.recipe), "model": self.model.state_dict(),
             "adapter": None if self.adapter is None else self.adapter.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "step": self.step, "seconds": self.seconds, "decay": self.decay,
+            "step": self.step, "seconds": self.seconds, "decay": self.decay, "began": self.began,
         }  # fmt: skip
         torch.save(state, path.with_suffix(".tmp"))
         os.replace(path.with_suffix(".tmp"), path)
@@ -242,7 +255,7 @@ class Run:
             run.optimizers = optimizers_of(run.model, run.adapter, run.recipe)
         for optimizer, saved in zip(run.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
-        run.step, run.seconds, run.decay = state["step"], state["seconds"], state["decay"]
+        run.step, run.seconds, run.decay, run.began = (state[name] for name in ("step", "seconds", "decay", "began"))
         return run
 
     def add_adapter(self, pairs: Pairs) -> None:
@@ -273,7 +286,7 @@ class Run:
             found = [gradient for gradient in gradients if gradient is not None]
             parameter.grad = torch.stack(found).sum(0) if found else None
         torch.nn.utils.clip_grad_norm_(parameters, self.recipe.clip)
-        factor = rate_at(self.step, self.recipe, self.decay)
+        factor = rate_at(self.step, self.recipe, self.decay, self.began)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * factor
@@ -335,18 +348,25 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=90)
     parser.add_argument("--decay", type=int, help="steps of the decay, from the last checkpoint")
+    parser.add_argument("--from", type=Path, dest="package", help="a folder that recipe.export wrote, to go on from")
     parser.add_argument("--every", type=int, default=50, help="steps between checkpoints")
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(1)
     stable, final = args.run / "stable.pt", args.run / "final.pt"
+
+    def begun() -> Run:
+        if stable.exists():
+            return Run.load(stable)
+        return Run.start(Recipe()) if args.package is None else Run.go_on(Recipe(), args.package)
+
     if args.decay and not final.exists():
-        run = Run.load(stable)
+        run = begun()
         run.decay = (run.step, args.decay)
     elif args.decay:
         run = Run.load(final)
     else:
-        run = Run.load(stable) if stable.exists() else Run.start(Recipe())
+        run = begun()
     with ThreadPoolExecutor(args.workers, initializer=lambda: torch.set_num_threads(1)) as workers:
         length = run.recipe.decay_window if run.decay else run.recipe.window
         pairs = Pairs.read(args.run, run.recipe.seed)

@@ -232,6 +232,7 @@ def test_an_epoch_of_pairs_has_each_once(paired) -> None:
 def test_pairs_are_texts_of_the_corpus_behind_their_vectors(made, words, monkeypatch) -> None:
     words.save_pretrained(made / "tokenizer")
     monkeypatch.setattr(pairs, "N_PAIRS", {"leads": 20, "books": 4, "reviews": 1})
+    monkeypatch.setattr(pairs, "N_LONG", {"books": 3})
     n = pairs.build(made)
     found = Pairs.read(made, 0)
     assert n == len(found.items) > 20
@@ -242,6 +243,17 @@ def test_pairs_are_texts_of_the_corpus_behind_their_vectors(made, words, monkeyp
     own = frostline.TextEmbedder(store=None, progress=False).fit_transform(trained)
     lead = next(i for i in found.items if "drama" in words.decode(i.target))
     assert np.abs(own - lead.vectors[0]).max(axis=1).min() < 1e-3
+
+
+def test_passages_are_whole_sentences_within_the_length_that_each_was_told() -> None:
+    text = " ".join(f"Sentence number {i} of this text has nine words." for i in range(40))
+    limits: list[int] = []
+    found = pairs.passages(text, lambda: limits.append(100 + 50 * (len(limits) % 3)) or limits[-1])
+    assert " ".join(found) == text
+    assert len(found) == len(limits) - 1  # one is asked for before the first sentence
+    assert all(len(passage) <= limit for passage, limit in zip(found, limits[1:], strict=True))
+    assert all(len(passage) + 50 > limit for passage, limit in zip(found[:-1], limits[1:], strict=False))
+    assert pairs.passages("A sentence which is longer than what is allowed here.", lambda: 10) == []
 
 
 def test_windows_of_an_epoch_cover_the_tokens_once_and_epochs_differ() -> None:
@@ -303,6 +315,7 @@ def test_the_rate_rises_stays_and_falls_to_zero() -> None:
     recipe = replace(TINY, warmup=4)
     assert [rate_at(step, recipe, None) for step in (0, 3, 900)] == [0.25, 1, 1]
     assert [rate_at(step, recipe, (10, 4)) for step in range(10, 14)] == [0.75, 0.5, 0.25, 0]
+    assert [rate_at(step, recipe, (10, 4), began=10) for step in range(10, 14)] == [0.1875, 0.25, 0.1875, 0]
 
 
 def test_muon_steps_are_nearly_orthogonal_and_as_long_as_asked() -> None:
@@ -376,6 +389,22 @@ def test_the_exported_adapter_is_a_warm_start_for_the_exported_model(paired) -> 
     assert start.startswith("warm")
     vectors = torch.randn(3, 5)
     torch.testing.assert_close(adapter(vectors), run.adapter(vectors))
+
+
+def test_training_goes_on_from_a_package_with_a_rate_that_rises_first(paired) -> None:
+    run = resumed(paired, 0)
+    export.export(paired, "final.pt", paired)
+    (paired / "final.pt").unlink()
+    again = Run.go_on(WORDY, paired)
+    assert torch.equal(weights(again), weights(run).bfloat16().float())
+    assert (again.step, again.began) == (3, 3)  # where the recipe's last phase begins
+    again.decay = (3, 20)
+    with ThreadPoolExecutor(1) as pool:
+        train(again, batches_of(paired), paired, 0, 10, pool)  # one step
+    loaded = Run.load(paired / "final.pt")
+    assert (loaded.step, loaded.began, loaded.decay) == (4, 3, (3, 20))
+    assert torch.equal(weights(loaded), weights(again))
+    assert not torch.equal(weights(again), weights(run).bfloat16().float())
 
 
 def test_llama2c_files_give_the_logits_of_the_model_that_was_written(tmp_path) -> None:
