@@ -93,8 +93,13 @@ def test_columns_are_those_of_the_fit(embedder):
 
 
 def test_columns_of_dicts_are_found_by_name(embedder):
+    embedder.fit([{"year": 1, "other": "x", "third": 2}])  # an earlier fit does not count
     rows = [{"name": "ford", "year": 70}, {"name": "fiat", "year": 71}]
     Z = embedder.fit_transform(rows)
+    for turned in (pd.Series, lambda found: np.array(found, dtype=object)):
+        np.testing.assert_array_equal(embedder.transform(turned([dict(reversed(row.items())) for row in rows])), Z)
+    with pytest.raises(UserError, match="name"):
+        embedder.transform(pd.Series([{"nmae": "ford", "year": 70}]))
     np.testing.assert_array_equal(embedder.transform([dict(reversed(row.items())) for row in rows]), Z)
     np.testing.assert_array_equal(embedder.transform(pd.DataFrame(rows)[["year", "name"]]), Z)
 

@@ -128,6 +128,8 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         -------
         self
         """
+        for learnt in ("n_features_in_", "feature_names_in_", "input_types_"):
+            self.__dict__.pop(learnt, None)  # of an earlier fit
         remember_columns(self, self.render(X).table, X)
         self._learn()
         return self
@@ -299,16 +301,18 @@ def read_input(estimator: Any, X: Any, template: str | None, number_format: str)
     """
     table = to_rows(X)
     names = getattr(estimator, "feature_names_in_", None)
-    if names is not None and _is_named(X):
-        table = pick_columns(table, list(names))
+    if names is not None:
+        by_order = table.num_columns == 1 or table.column_names == [f"x{j}" for j in range(table.num_columns)]
+        if set(names) <= set(table.column_names) or _is_named(X) or not by_order:
+            table = pick_columns(table, list(names))
     expected = getattr(estimator, "n_features_in_", table.num_columns)
     if table.num_columns != expected:
         raise UserError(
             f"X has {table.num_columns} features, but {type(estimator).__name__} is expecting {expected} features as input.",
             hint="pass the same columns as in fit, in the same order",
         )
-    if names is not None and not _is_named(X):
-        table = table.rename_columns(list(names))  # by their order
+    if names is not None:
+        table = table.rename_columns(list(names))  # rows without names: by their order
     table = conform(table, getattr(estimator, "input_types_", None))
     texts = render_rows(table, template=template, number_format=number_format)
     return Rendered(table, texts, template, number_format)

@@ -255,7 +255,8 @@ class Run:
             run.optimizers = optimizers_of(run.model, run.adapter, run.recipe)
         for optimizer, saved in zip(run.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
-        run.step, run.seconds, run.decay, run.began = (state[name] for name in ("step", "seconds", "decay", "began"))
+        run.step, run.seconds, run.decay = state["step"], state["seconds"], state["decay"]
+        run.began = state.get("began", 0)
         return run
 
     def add_adapter(self, pairs: Pairs) -> None:
@@ -348,7 +349,12 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=90)
     parser.add_argument("--decay", type=int, help="steps of the decay, from the last checkpoint")
-    parser.add_argument("--from", type=Path, dest="package", help="a folder that recipe.export wrote, to go on from")
+    parser.add_argument(
+        "--from",
+        type=Path,
+        dest="package",
+        help="a folder that recipe.export wrote, to go on from where the run has no checkpoint",
+    )
     parser.add_argument("--every", type=int, default=50, help="steps between checkpoints")
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()

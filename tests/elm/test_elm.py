@@ -109,6 +109,7 @@ def test_ids_that_are_numbers_are_ids_in_a_list_too(fitted):
     assert [e.text for e in fitted.describe([100, 101], decoding=SHORT)] == [
         fitted.describe(i, decoding=SHORT).text for i in (100, 101)
     ]
+    assert fitted.describe([]) == []
 
 
 def test_many_at_once_are_what_each_is_alone(fitted):

@@ -76,6 +76,14 @@ def cells(table):
     return render_rows(both)
 
 
+def test_values_of_several_kinds_now_where_there_were_numbers_are_refused():
+    mixed = to_rows([{"c": 3, "d": 0}, {"c": "unknown", "d": 0}]).select(["c"])
+    with pytest.raises(UserError, match="at the fit it held int64"):
+        conform(mixed, ["int64"])
+    assert conform(mixed, ["string"]).column("c").to_pylist() == ["3", '"unknown"']
+    assert conform(mixed, ["struct<a: int64>"]).num_rows == 2
+
+
 def test_categories_and_their_values_are_one():
     words = pa.table({"a": pa.array(["x", "y"]).dictionary_encode()})
     (named,) = [type_name(field) for field in words.schema]

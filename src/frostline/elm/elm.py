@@ -175,7 +175,7 @@ class ELM:
 
         Parameters
         ----------
-        what : id, array of shape (D,), or a list of these or array of shape (n, D)
+        what : id, array of shape (D,), or a list of these (whole numbers in it are ids) or array of shape (n, D)
         task : str, optional
             A task over one vector; None = the heaviest.
         **how

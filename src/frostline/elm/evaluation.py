@@ -83,8 +83,11 @@ def evaluate_space(
 
 
 def means(rows: Mapping[str, NDArray[Any]]) -> dict[str, float]:
-    """The scores of :func:`evaluate_space` over all rows, and ``n``, how many these are."""
-    return {name: _mean(values) for name, values in rows.items()} | {
+    """The scores of :func:`evaluate_space` over all rows that have them, if any, and ``n``, how many rows there are."""
+    told = {
+        name: values for name, values in rows.items() if not len(values) or not np.isnan(values.astype(float)).all()
+    }
+    return {name: _mean(values) for name, values in told.items()} | {
         "n": float(max(map(len, rows.values()), default=0))
     }
 

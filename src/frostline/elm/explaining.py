@@ -100,6 +100,8 @@ class Explainer:
         space = self.spaces[prompt.spaces[0]]
         if n_candidates > 1 and space.reader is None:
             raise UserError("Candidates are chosen by consistency, and nothing reads texts back into this space.")
+        if not questions:
+            return []
         answers = self._candidates(prompt, [q.vectors for q in questions], decoding, n_candidates)
         chosen = self._choose(prompt, questions, answers)
         controls = self._controls(prompt, space, questions, decoding, n_candidates)

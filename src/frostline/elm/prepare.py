@@ -281,6 +281,9 @@ def _examples(
         build_examples(mine, part, own.vectors[[place[key] for key in part]], seed=seed, teacher=teacher)
         for part in parts
     ]
+    asked = {example.task.name for example in built[0].items}
+    for task in (task for task in tasks if task.name not in asked):
+        built[0].skipped.setdefault(task.name, "no training row gave it a target")
     homeless = [] if alone else [task.name for task in records.pack.tasks if not task.space]
     built[0].skipped |= dict.fromkeys(homeless, "it names no space, and there are several")
     if not built[0].items or not built[1].items:
