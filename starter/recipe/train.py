@@ -360,19 +360,14 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     stable, final = args.run / "stable.pt", args.run / "final.pt"
-
-    def begun() -> Run:
-        if stable.exists():
-            return Run.load(stable)
-        return Run.start(Recipe()) if args.package is None else Run.go_on(Recipe(), args.package)
-
-    if args.decay and not final.exists():
-        run = begun()
-        run.decay = (run.step, args.decay)
-    elif args.decay:
+    if args.decay and final.exists():
         run = Run.load(final)
+    elif stable.exists():
+        run = Run.load(stable)
     else:
-        run = begun()
+        run = Run.start(Recipe()) if args.package is None else Run.go_on(Recipe(), args.package)
+    if args.decay and run.decay is None:
+        run.decay = (run.step, args.decay)
     with ThreadPoolExecutor(args.workers, initializer=lambda: torch.set_num_threads(1)) as workers:
         length = run.recipe.decay_window if run.decay else run.recipe.window
         pairs = Pairs.read(args.run, run.recipe.seed)

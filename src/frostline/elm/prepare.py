@@ -282,10 +282,13 @@ def _examples(
         for part in parts
     ]
     asked = {example.task.name for example in built[0].items}
-    for task in (task for task in tasks if task.name not in asked):
-        built[0].skipped.setdefault(task.name, "no training row gave it a target")
+    untaught = [task.name for task in tasks if task.name not in asked]
     homeless = [] if alone else [task.name for task in records.pack.tasks if not task.space]
-    built[0].skipped |= dict.fromkeys(homeless, "it names no space, and there are several")
+    built[0].skipped = {
+        **dict.fromkeys(untaught, "no training row gave it a target"),
+        **dict.fromkeys(homeless, "it names no space, and there are several"),
+        **built[0].skipped,
+    }
     if not built[0].items or not built[1].items:
         raise UserError(
             f"The tasks of {records.pack.name!r} yield {len(built[0].items)} training and {len(built[1].items)} held-out "

@@ -161,13 +161,13 @@ class SpaceState:
         with_text: bool = False,
     ) -> list[list[Neighbor]]:
         """The training rows nearest to each vector by cosine, other than the row itself; of those with a text, where asked."""
-        whole = np.arange(self.n_train)
-        told = np.array([i for i in whole if texts.get(self.ids[i])], dtype=np.intp) if with_text else whole
-        told = told if len(told) else whole
-        rows = self.training_vectors[told]
+        rows = self.training_vectors
+        told = [i for i in range(self.n_train) if texts.get(self.ids[i])] if with_text else []
+        rows = rows[told] if told else rows
         places, distances = nearest_rows(np.asarray(vectors, np.float32), rows, min(k + 1, len(rows)), "cosine")
+        places = np.array(told)[places] if told else places
         found = []
-        for own, near, far in zip(ids, told[places], distances, strict=True):
+        for own, near, far in zip(ids, places, distances, strict=True):
             kept = [(int(i), float(d)) for i, d in zip(near, far, strict=True) if self.ids[i] != own][:k]
             found.append([Neighbor(self.ids[i], 1.0 - d, texts.get(self.ids[i], "")) for i, d in kept])
         return found

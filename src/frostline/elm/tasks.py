@@ -130,10 +130,8 @@ class Pack:
         UserError
         """
         found = {task.name: task for task in self.tasks}
-        if name in (skipped or {}) and name not in found:
-            raise UserError(
-                f"The task {name!r} was not learnt: {(skipped or {})[name]}.", hint=f"allowed: {', '.join(found)}"
-            )
+        if name not in found and (why := (skipped or {}).get(name)):
+            raise UserError(f"The task {name!r} was not learnt: {why}.", hint=f"allowed: {', '.join(found)}")
         if name not in found:
             raise UserError(f"Unknown task {name!r}. Allowed: {', '.join(found)}.", hint=nearest(name, found) or None)
         return found[name]

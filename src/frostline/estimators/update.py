@@ -105,8 +105,9 @@ def learn_more(
     texts = None if rows.texts is None else [*rows.texts, *features.texts]
     if fresh.rows_ is not None:
         fresh.rows_ = replace(fresh.rows_, groups=every, names=called, texts=texts)
-    for asked in ("target_", "features", "head", *(["target_transform"] if scale else [])):
-        setattr(fresh, asked, getattr(estimator, asked))
+    fresh.target_, fresh.features, fresh.head = estimator.target_, estimator.features, estimator.head
+    if scale:
+        fresh.target_transform = estimator.target_transform
     estimator.__dict__.update(fresh.__dict__)
     return old.stats
 

@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 
 from frostline.contracts import FloatArray
 from frostline.errors import UserError
-from frostline.spaces.pairs import Pairs, numbered
+from frostline.spaces.pairs import Pairs, id_type
 from frostline.splits import check_seed
 
 __all__ = ["GraphSpace", "graph_space"]
@@ -89,7 +89,7 @@ def graph_space(
     left, right = np.asarray(sources), np.asarray(targets)
     if left.shape != right.shape or left.ndim != 1:
         raise UserError(f"Links need two columns of one length; got {left.shape} and {right.shape}.")
-    numbered(np.array(left.tolist() + right.tolist(), dtype=object), "source and target")
+    id_type(left.tolist() + right.tolist(), "source and target")
     if (loops := np.flatnonzero(left == right)).size:
         raise UserError(
             f"{loops.size} links lead from a node to itself, the first in row {loops[0]} (counting from 0).",

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from frostline.errors import UserError
 from frostline.keys import key_split
 
-__all__ = ["Pairs", "numbered"]
+__all__ = ["Pairs", "id_type"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Pairs:
             raise UserError(
                 f"Pairs need columns of one length, not empty; got {[c.shape for c in columns]} and {given.shape}."
             )
-        (left_ids, a), (right_ids, b) = (numbered(column, name) for column, name in zip(columns, names, strict=True))
+        (left_ids, a), (right_ids, b) = (_numbered(column, name) for column, name in zip(columns, names, strict=True))
         pair, inverse = np.unique(a * len(right_ids) + b, return_inverse=True)
         ends = (pair // len(right_ids), pair % len(right_ids))
         return cls((left_ids, right_ids), ends, np.bincount(inverse, given).astype(np.float64))
@@ -106,11 +106,23 @@ def _checked(weights: ArrayLike) -> NDArray[np.float64]:
     return values
 
 
-def numbered(column: NDArray[Any], name: str) -> tuple[NDArray[Any], NDArray[np.intp]]:
+def _numbered(column: NDArray[Any], name: str) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """Return the distinct ids, ascending, and the number of each row's id."""
-    kinds = {type(value) for value in column.tolist()}
+    typed: NDArray[Any] = column.astype(id_type(column.tolist(), name))
+    ids, numbers = np.unique(typed, return_inverse=True)
+    return ids, numbers
+
+
+def id_type(ids: list[Any], name: str) -> type:
+    """Return the type that all ids have.
+
+    Raises
+    ------
+    UserError
+        They are not all text, nor all whole numbers.
+    """
+    kinds = {type(value) for value in ids}
     if kinds not in ({str}, {int}):
         found = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise UserError(f"The {name} ids must be all text or all whole numbers, none missing; got {found}.")
-    ids, numbers = np.unique(column.astype(str if kinds == {str} else np.int64), return_inverse=True)
-    return ids, numbers
+    return str if kinds == {str} else np.int64
