@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from frostline.backbones import clear_cache, resolve
 from frostline.cli import main
 from frostline.contracts import BackboneSpec
 from frostline.errors import ArtifactError
+from tiny_llms import save_llm
 
 MODEL = """
 from transformers import BertConfig, BertModel
@@ -110,3 +112,55 @@ def test_artifacts_never_allow_it_by_themselves(folder, tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         main([*call, "--trust-remote-code", str(folder)])
     assert stop.value.code == 0
+
+
+def test_explainers_name_it_too(folder, tmp_path, capsys):
+    table, items, llm, out = (str(tmp_path / name) for name in ("t.csv", "items.parquet", "llm", "elm"))
+    rows = [f'{i},"{word} film {i}"' for i, word in enumerate(["fine", "dull"] * 20)]
+    Path(table).write_text("\n".join(["id,text", *rows]) + "\n")
+    save_llm(Path(llm))
+    named = ["--trust-remote-code", str(folder)]
+    space = [
+        "space",
+        "semantic",
+        table,
+        "--id",
+        "id",
+        "--text",
+        "text",
+        "--backbone",
+        str(folder),
+        "--out",
+        items,
+        *named,
+    ]
+    adapt = [
+        "adapt",
+        items,
+        table,
+        "--id",
+        "id",
+        "--llm",
+        llm,
+        "--max-steps",
+        "2",
+        "--max-target-tokens",
+        "24",
+        "--out",
+        out,
+    ]
+    explain = ["explain", out, "--id", "3", "--max-new-tokens", "4"]
+    assert _ends(space) == 0
+    for call in (adapt, explain):
+        capsys.readouterr()
+        assert _ends(call) == 2
+        assert f"--trust-remote-code {folder}" in capsys.readouterr().err
+        assert _ends([*call, *named]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])["explanations"][0]
+    assert set(found["scores"]) == {"consistency"}
+
+
+def _ends(call):
+    with pytest.raises(SystemExit) as stop:
+        main([*call, "--no-store", "--quiet", "--json"])
+    return stop.value.code

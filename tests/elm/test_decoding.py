@@ -39,7 +39,8 @@ def test_a_seed_is_a_function_of_the_vectors_and_the_number():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"temperature": 0}, {"top_p": 0}, {"top_p": 1.1}, {"max_new_tokens": 0}, {"guidance": -1}]
+    "wrong",
+    [{"temperature": 0}, {"top_p": 0}, {"top_p": 1.1}, {"max_new_tokens": 0}, {"guidance": -1}, {"opening": -1}],
 )
 def test_settings_that_cannot_be(wrong):
     with pytest.raises(UserError, match=next(iter(wrong))):
@@ -55,6 +56,16 @@ def test_guidance_moves_away_from_the_mean_among_plausible_tokens():
     assert found[0, 3] == -np.inf
     np.testing.assert_array_equal(found[0], found[1])  # both halves go on with the same token
     assert (own.argmax(), found[0].argmax()) == (0, 2)
+
+
+@pytest.mark.parametrize(("n_written", "risen"), [(0, 0), (3, 0.25), (12, 1), (30, 1)])
+def test_guidance_rises_over_the_opening(n_written, risen):
+    rng = np.random.default_rng(0)
+    own, mean = (rng.uniform(1, 2, size=40) for _ in range(2))
+    own, mean = own / own.sum(), mean / mean.sum()
+    ids = torch.arange(n_written).expand(2, -1)  # nothing was written twice
+    found = Guided(2, opening=12)(ids, torch.tensor(np.log([own, mean]), dtype=torch.float32)).numpy()[0]
+    np.testing.assert_allclose(found, np.log(own) + 2 * risen * np.log(own / mean), rtol=1e-5)
 
 
 def test_what_followed_before_is_preferred_once_and_then_held_back():

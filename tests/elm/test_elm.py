@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from frostline.concepts import CAV
-from frostline.elm import ELM, AdapterConfig, AdaptOptions, Decoding
+from frostline.elm import ELM, AdapterConfig, AdaptOptions, Decoding, load_pack
+from frostline.elm.model import ElmModel
 from frostline.errors import ArtifactError, UserError
 from tiny_llms import save_llm
 
@@ -196,6 +197,20 @@ def test_rows_without_a_text_do_not_push_the_controls_down(llm):
         scores.append(elm.report_["scores"]["vectors"])
     assert scores[1]["true_text"] > scores[0]["true_text"] - 0.15
     assert scores[1]["neighbor"] > scores[0]["neighbor"] - 0.15
+
+
+def test_the_opening_is_the_packs_unless_another_is_given(llm, tmp_path):
+    vectors, table = rows()
+    pack = replace(load_pack("generic"), opening=5)
+    elm = made(llm).fit(vectors, table, pack, encoder="words", options=FAST, held_out=0.2)
+    elm.save(tmp_path / "elm")
+    asked = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ElmModel, "generate", lambda _, items, how, seeds: asked.append(how.opening) or [""] * len(items))
+        for own in (elm, ELM.load(tmp_path / "elm", device="cpu", store=None)):
+            own.explainer_.write(own.prompt_of(), [(vectors[1][0],)], SHORT)
+            own.explainer_.write(own.prompt_of(), [(vectors[1][0],)], replace(SHORT, opening=0))
+    assert asked == [5, 0, 5, 0]
 
 
 def test_saved_and_loaded_explains_the_same(fitted, saved):

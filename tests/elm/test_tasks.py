@@ -47,6 +47,7 @@ def test_the_films_pack_has_the_papers_tasks():
         ({"name": "p", "tasks": [ONE], "columns": {"text": 3}}, "columns: text must be a list, got 3"),
         ({"name": "p", "tasks": [ONE], "lists": {"genres": ""}}, "here it is empty"),
         ({"name": "p", "tasks": [ONE], "per_id": 0}, "per_id must be 1 or more"),
+        ({"name": "p", "tasks": [ONE], "opening": -1}, "opening must be 0 or more"),
         ({"name": "p", "tasks": [{**ONE, "prompt": None}]}, "lacks prompt"),
         ({"name": "p", "tasks": [{**ONE, "weight": "much"}]}, "task t: weight must be a number, got 'much'"),
         ({"name": "p", "tasks": [{**ONE, "weight": -1}]}, "weight must be a positive number"),

@@ -66,6 +66,7 @@ def adapt(
     no_texts: Annotated[bool, typer.Option("--no-texts", help="Keep no training texts in the folder.")] = False,
     seed: Annotated[int, typer.Option("--seed", metavar="N")] = 0,
     device: o.Device = "auto",
+    trust_remote_code: o.TrustRemoteCode = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be learnt and asked.")] = False,
     store: o.StoreDir = None,
     no_store: o.NoStore = False,
@@ -100,7 +101,7 @@ def adapt(
             return
     elm = frostline.adapt_table(
         job, out, options=options, texts=not no_texts, device=device, store=o.store_of(store, no_store),
-        progress=not quiet,
+        progress=not quiet, trust_remote_code=trust_remote_code,
     )  # fmt: skip
     if not quiet:
         typer.echo(elm.card())
@@ -133,6 +134,7 @@ def explain(
     guidance: Annotated[float, typer.Option("--guidance", metavar="W", help="0: the LM's own words.")] = 1.0,
     out: Annotated[str | None, typer.Option("--out", metavar="F", help=".jsonl or .parquet, for many.")] = None,
     device: o.Device = "auto",
+    trust_remote_code: o.TrustRemoteCode = None,
     store: o.StoreDir = None,
     no_store: o.NoStore = False,
     json: o.Json = False,
@@ -150,6 +152,7 @@ def explain(
         device=device,
         store=o.store_of(store, no_store),
         progress=not quiet,
+        trust_remote_code=trust_remote_code,
     )
     if not quiet:
         typer.echo(f"Explanations in {out}" if out else "\n\n".join(f"{one.id}\n{one}".strip() for one in found))

@@ -49,6 +49,12 @@ class AdapterConfig:
     hidden: int = 512
     activation: str = "gelu"
 
+    @classmethod
+    def of(cls, adapter: str | AdapterConfig, n_soft_tokens: int) -> AdapterConfig:
+        """A configuration as it is given, or a kind with so many soft tokens; checked."""
+        found = adapter if isinstance(adapter, AdapterConfig) else cls(kind=adapter, n_soft_tokens=n_soft_tokens)
+        return found.checked()
+
     def checked(self) -> AdapterConfig:
         """Return this configuration where it can be built.
 

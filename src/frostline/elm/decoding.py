@@ -44,6 +44,9 @@ class Decoding:
         How strongly tokens are preferred that the vector makes likelier than the space's mean vector does: scores are
         ``log p + guidance * (log p - log p_mean)``; see :class:`Guided` for what is written again. 0 = the language
         model's own probabilities, at half the cost.
+    opening : int, optional
+        Guidance rises from 0 over so many tokens, in which a text says what it is about: the most probable kind is right more
+        often than the most telling one. None = what the explainer's tasks say (films 12, others 0).
     """
 
     max_new_tokens: int = 96
@@ -51,6 +54,7 @@ class Decoding:
     top_p: float = 0.95
     no_repeat_ngram: int = 6
     guidance: float = 1.0
+    opening: int | None = None
 
     def checked(self) -> Decoding:
         """Return these settings where they can be used.
@@ -65,6 +69,8 @@ class Decoding:
             raise UserError(f"temperature must be above 0, or None for greedy, got {self.temperature}.")
         if not 0 <= self.guidance < math.inf:
             raise UserError(f"guidance must be 0 or more, got {self.guidance}.")
+        if self.opening is not None and self.opening < 0:
+            raise UserError(f"opening must be 0 or more tokens, got {self.opening}.")
         if not 0 < self.top_p <= 1:
             raise UserError(f"top_p must be above 0 and at most 1, got {self.top_p}.")
         return self
@@ -121,10 +127,13 @@ class Guided(LogitsProcessor):
     Parameters
     ----------
     guidance : float
+    opening : int, default=0
+        Written tokens from which on it is as strong as that.
     """
 
-    def __init__(self, guidance: float) -> None:
+    def __init__(self, guidance: float, opening: int = 0) -> None:
         self.guidance = guidance
+        self.opening = opening
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Guided scores, the same for both halves."""
@@ -135,6 +144,7 @@ class Guided(LogitsProcessor):
         times = torch.zeros_like(gain).scatter_add_(1, after, again.to(gain.dtype)).gather(1, after)
         push = gain.gather(1, after)
         gain = gain.scatter(1, after, torch.where(push > 0, push * (1 - times).clamp(min=-1), push))
-        guided = own + self.guidance * gain
+        risen = min(1.0, written.shape[1] / self.opening) if self.opening else 1.0
+        guided = own + risen * self.guidance * gain
         least = own.amax(dim=-1, keepdim=True) + math.log(PLAUSIBLE)
         return guided.masked_fill(own < least, -torch.inf).repeat(2, 1)

@@ -151,7 +151,7 @@ class ELM:
             Data or settings that cannot be used; checked before anything trains.
         """
         options = (options or AdaptOptions()).checked()
-        self.config_ = self._config()
+        self.config_ = AdapterConfig.of(self.adapter, self.n_soft_tokens)
         self.pack_ = tasks if isinstance(tasks, Pack) else load_pack(tasks)
         rows = as_table(table)
         data = prepare_data(
@@ -301,15 +301,18 @@ class ELM:
             self._checkpoint.remove()
 
     @classmethod
-    def load(cls, folder: str | Path, *, device: str = "auto", store: Any = "default", progress: Any = "auto") -> ELM:
+    def load(
+        cls, folder: str | Path, *, device: str = "auto", store: Any = "default", progress: Any = "auto",
+        trust_remote_code: str | None = None,
+    ) -> ELM:  # fmt: skip
         """Read a folder that :meth:`save` wrote.
 
         Parameters
         ----------
         folder : path
         device : str, default="auto"
-        store, progress
-            Of the encoder that reads texts.
+        store, progress, trust_remote_code
+            Of the encoder that reads texts, as for :class:`frostline.TextEmbedder`.
 
         Raises
         ------
@@ -317,7 +320,7 @@ class ELM:
             No explainer, not whole, edited, or of another language model.
         """
         elm = cls(device=device)
-        load_elm(elm, folder, device=device, store=store, progress=progress)
+        load_elm(elm, folder, device=device, store=store, progress=progress, trust_remote_code=trust_remote_code)
         elm.llm, elm.seed = elm.explainer_.model.llm.name, elm.explainer_.seed
         elm.n_soft_tokens, elm.adapter = elm.config_.n_soft_tokens, elm.config_
         return elm
@@ -387,11 +390,6 @@ class ELM:
     def _check_fitted(self) -> None:
         if not hasattr(self, "explainer_"):
             raise UserError("This ELM is not fitted.", hint="call fit, or frostline.load a folder")
-
-    def _config(self) -> AdapterConfig:
-        if isinstance(self.adapter, AdapterConfig):
-            return self.adapter.checked()
-        return AdapterConfig(kind=self.adapter, n_soft_tokens=self.n_soft_tokens).checked()
 
 
 def _is_many(what: Any) -> bool:

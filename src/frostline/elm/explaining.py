@@ -66,6 +66,8 @@ class Explainer:
     seed : int
     noun : str
         What a row is.
+    opening : int, default=0
+        Of texts whose :class:`Decoding` names none.
     """
 
     model: ElmModel
@@ -74,6 +76,7 @@ class Explainer:
     texts: Mapping[str, str]
     seed: int
     noun: str
+    opening: int = 0
     _banks: dict[tuple[Prompt, Decoding], tuple[list[str], list[str]]] = field(default_factory=dict)
 
     def write(self, prompt: Prompt, vectors: Sequence[Vectors], decoding: Decoding, number: int = 0) -> list[str]:
@@ -83,6 +86,8 @@ class Explainer:
         return self._written(items, decoding, [row_seed(own, self.seed, number) for own in vectors])
 
     def _written(self, items: Sequence[Placed], decoding: Decoding, seeds: Sequence[int]) -> list[str]:
+        if decoding.opening is None:
+            decoding = replace(decoding, opening=self.opening)
         return [without_idle_words(text, self.noun) for text in self.model.generate(items, decoding, seeds)]
 
     def explain(

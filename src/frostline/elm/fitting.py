@@ -180,7 +180,7 @@ def fit_model(
     spaces = {name: _state(data, name, adapters[name], readers[name]) for name in data.spaces}
     trained = set().union(*(data.parts[name][0] for name in spaces))
     texts = {key: text for key, text in data.texts.items() if key in trained}
-    explainer = Explainer(model, prompts, spaces, texts, seed, data.records.pack.noun)
+    explainer = Explainer(model, prompts, spaces, texts, seed, data.records.pack.noun, data.records.pack.opening)
     judge = _judge(explainer, data, options) if options.select == "consistency" else None
     read_by = {name: reader_state(own) for name, own in readers.items()}
     digest = _fingerprint(llm, items, held, {"adapter": vars(config), "warm": warm, "readers": read_by}, options, seed)

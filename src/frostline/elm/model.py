@@ -217,7 +217,7 @@ class ElmModel(nn.Module):
         if decoding.no_repeat_ngram:
             rules.append(transformers.NoRepeatNGramLogitsProcessor(decoding.no_repeat_ngram))
         if decoding.guidance and any(item.vectors for item in items):
-            rules.append(Guided(decoding.guidance))
+            rules.append(Guided(decoding.guidance, decoding.opening or 0))
             items = [*items, *map(self._at_mean, items)]
             seeds = None if seeds is None else [*seeds, *seeds]
         batch = collate(items, left=True, pad=self.pad, device=self.lm.device)

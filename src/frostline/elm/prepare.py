@@ -276,7 +276,7 @@ def _examples(
         raise UserError(
             f"No task of {records.pack.name!r} is about the space {name!r}.", hint="write space: in the tasks' YAML"
         )
-    mine = Records(records.rows, records.columns, _with_tasks(records.pack, tasks))
+    mine = Records(records.rows, records.columns, replace(records.pack, tasks=tasks))
     built = [
         build_examples(mine, part, own.vectors[[place[key] for key in part]], seed=seed, teacher=teacher)
         for part in parts
@@ -296,7 +296,3 @@ def _examples(
             hint="name the text column with --text",
         )
     return built[0], built[1]
-
-
-def _with_tasks(pack: Pack, tasks: Sequence[Any]) -> Pack:
-    return Pack(pack.name, pack.noun, pack.columns, pack.lists, tasks, pack.attributes, pack.per_id)

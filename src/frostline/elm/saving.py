@@ -91,8 +91,16 @@ def save_elm(elm: ELM, folder: str | Path, *, texts: bool = True) -> str:
     return _digest(read_folder(folder)[0])
 
 
-def load_elm(elm: ELM, folder: str | Path, *, device: str, store: Any, progress: Any) -> None:
+def load_elm(elm: ELM, folder: str | Path, *, device: str, **of_encoder: Any) -> None:
     """Fill an explainer from a folder.
+
+    Parameters
+    ----------
+    elm : ELM
+    folder : path
+    device : str
+    **of_encoder
+        ``store``, ``progress`` and ``trust_remote_code`` of what reads texts back.
 
     Raises
     ------
@@ -121,14 +129,14 @@ def load_elm(elm: ELM, folder: str | Path, *, device: str, store: Any, progress:
     model = ElmModel(llm, adapters)
     _load_tuned(model, manifest["tuned"], tensors.get(_LLM_FILE, {}), elm.seed, str(folder))
     spaces = {
-        said["name"]: _unpack_space(said, arrays, store, progress)
+        said["name"]: _unpack_space(said, arrays, of_encoder)
         for said, arrays in zip(manifest["spaces"], groups, strict=True)
     }
     prompts = PromptEncoder(llm.tokenizer, config.n_soft_tokens, chat=llm.chat)
     texts = _read_texts(Path(folder).expanduser(), manifest["texts"])
     noun = manifest["names"]["noun"]
-    elm.explainer_ = Explainer(model, prompts, spaces, texts, int(manifest["params"]["seed"]), noun)
     elm.pack_, elm.tuned_, elm.report_ = pack_from_json(manifest["pack"]), manifest["tuned"], manifest["report"]
+    elm.explainer_ = Explainer(model, prompts, spaces, texts, int(manifest["params"]["seed"]), noun, elm.pack_.opening)
     elm.names_ = Names(frozenset(manifest["names"]["common"]), noun)
     elm.config_, elm.digest = config, _digest(manifest)
 
@@ -184,18 +192,19 @@ def _pack_space(space: SpaceState) -> tuple[dict[str, Any], dict[str, NDArray[An
     return said, arrays
 
 
-def _unpack_space(said: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], store: Any, progress: Any) -> SpaceState:
+def _unpack_space(
+    said: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], of_encoder: Mapping[str, Any]
+) -> SpaceState:
     check_keys(said, {"name", "ids", "n_train", "source", "reader", "probes"}, "a space")
     probes = [Probe(p["attribute"], p["values"], arrays[f"probe.{i}"], p["words"], p["scores"])
               for i, p in enumerate(said["probes"])]  # fmt: skip
     reader: Reader | None = None
     if said["reader"] is not None and said["reader"]["kind"] == "encoder":
-        params = {**said["reader"]["state"], "store": store, "progress": progress}
-        reader = EncoderReader(TextEmbedder(**params))
+        reader = EncoderReader(TextEmbedder(**said["reader"]["state"], **of_encoder))
     elif said["reader"] is not None:
         own = _under(arrays, "reader.")
         known = said["ids"][: said["n_train"]]
-        reader = Reconstructor.from_state(said["reader"]["state"], own, known, store=store)
+        reader = Reconstructor.from_state(said["reader"]["state"], own, known, store=of_encoder["store"])
     return SpaceState(
         said["name"], arrays["mean"], arrays["scale"], said["ids"], arrays["kept"], said["n_train"],
         arrays["calibration"], probes, reader, said["source"],

@@ -112,6 +112,8 @@ class Pack:
     attributes : mapping of str to Attribute
     per_id : int or None
         Tasks drawn for each id; None = all.
+    opening : int, default=0
+        Tokens in which an answer says what a row is; see :class:`frostline.Decoding`.
     """
 
     name: str
@@ -121,6 +123,7 @@ class Pack:
     tasks: Sequence[Task]
     attributes: Mapping[str, Attribute]
     per_id: int | None = None
+    opening: int = 0
 
     def task(self, name: str, skipped: Mapping[str, str] | None = None) -> Task:
         """The task of this name; of tasks that were not learnt it is told why.
@@ -140,7 +143,8 @@ class Pack:
         """As plain values, for :func:`pack_from_json`."""
         return {
             "name": self.name, "noun": self.noun, "columns": {k: list(v) for k, v in self.columns.items()},
-            "lists": dict(self.lists), "per_id": self.per_id, "tasks": [vars(task) for task in self.tasks],
+            "lists": dict(self.lists), "per_id": self.per_id, "opening": self.opening,
+            "tasks": [vars(task) for task in self.tasks],
             "attributes": {
                 name: {"column": a.column, "kind": a.kind, "words": {k: list(v) for k, v in a.words.items()}}
                 for name, a in self.attributes.items()
@@ -193,6 +197,7 @@ def pack_from_json(said: Any, where: str = "the pack") -> Pack:
         "noun": str,
         "tasks": list,
         "per_id": int,
+        "opening": int,
     }
     _check_keys(said, set(kinds), {"name", "tasks"}, where)
     _check_kinds(said, kinds, where)
@@ -218,7 +223,9 @@ def pack_from_json(said: Any, where: str = "the pack") -> Pack:
         raise UserError(f"{where}: lists say what stands between their values; here it is empty.", hint='such as "|"')
     if said.get("per_id") is not None and said["per_id"] < 1:
         raise UserError(f"{where}: per_id must be 1 or more, got {said['per_id']}.")
-    return Pack(said["name"], said.get("noun", "item"), columns, lists, tasks, attributes, said.get("per_id"))
+    if (opening := said.get("opening") or 0) < 0:
+        raise UserError(f"{where}: opening must be 0 or more tokens, got {opening}.")
+    return Pack(said["name"], said.get("noun", "item"), columns, lists, tasks, attributes, said.get("per_id"), opening)
 
 
 def _task(value: Any, where: str) -> Task:

@@ -14,6 +14,7 @@ import numpy as np
 from frostline.artifacts import check_place
 from frostline.elm import ELM, AdaptOptions, Decoding, Explanation, TeacherModel, load_pack
 from frostline.elm.prepare import as_spaces, as_table, prepare_data
+from frostline.elm.reading import find_encoder
 from frostline.elm.space import SpaceState
 from frostline.errors import UserError, nearest
 from frostline.tables import check_output, prediction_writer, read_vectors, replacing
@@ -87,6 +88,7 @@ def adapt_table(
     device: str = "auto",
     store: Any = "default",
     progress: Any = "auto",
+    trust_remote_code: str | None = None,
 ) -> ELM:
     """Adapt a language model and write its folder; an interrupted job that runs again goes on where it was.
 
@@ -103,6 +105,8 @@ def adapt_table(
     store : default="default"
         Of the encoder that reads texts back.
     progress : "auto" or bool, default="auto"
+    trust_remote_code : str, optional
+        Name of that encoder, where it brings Python code that may run.
 
     Returns
     -------
@@ -112,10 +116,12 @@ def adapt_table(
     out = Path(out).expanduser()
     check_place(out)
     elm = ELM(job.llm, n_soft_tokens=job.n_soft_tokens, adapter=job.adapter, seed=job.seed, device=device)
+    table = as_table(job.table)
+    (own,) = as_spaces(job.read_vectors(), table, job.id).values()
+    encoder = find_encoder(job.encoder, own.space, store=store, trust_remote_code=trust_remote_code)
     elm.fit(
-        job.read_vectors(), job.table, job.tasks, id=job.id, text=job.text, held_out=job.held_out,
-        encoder=None if job.encoder == "none" else job.encoder, keep_names=job.keep_names, cold=job.cold,
-        teacher=_teacher(job, out, progress), options=options, checkpoint=out.with_name(f"{out.name}.training"),
+        own, table, job.tasks, id=job.id, text=job.text, held_out=job.held_out, encoder=encoder, keep_names=job.keep_names,
+        cold=job.cold, teacher=_teacher(job, out, progress), options=options, checkpoint=out.with_name(f"{out.name}.training"),
         store=store, progress=progress,
     )  # fmt: skip
     elm.save(out, texts=texts)
@@ -245,6 +251,7 @@ def explain_table(
     device: str = "auto",
     store: Any = "default",
     progress: Any = "auto",
+    trust_remote_code: str | None = None,
 ) -> list[Explanation]:
     """Explain vectors by a saved explainer.
 
@@ -263,6 +270,8 @@ def explain_table(
     store : default="default"
         Of the encoder that reads texts back.
     progress : "auto" or bool, default="auto"
+    trust_remote_code : str, optional
+        Name of that encoder, where it brings Python code that may run.
 
     Returns
     -------
@@ -272,7 +281,7 @@ def explain_table(
     selection = selection.checked()
     if out is not None:
         check_output(out, OUTPUT_ENDINGS, [selection.vectors, selection.ids_file])
-    elm = ELM.load(folder, device=device, store=store, progress=False)
+    elm = ELM.load(folder, device=device, store=store, progress=False, trust_remote_code=trust_remote_code)
     decoding = decoding or Decoding()
     how: dict[str, Any] = {"n_candidates": n_candidates, "decoding": decoding.checked()}
     prompt = elm.prompt_of(task, ask)

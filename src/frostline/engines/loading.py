@@ -34,7 +34,8 @@ def load(
         Where the language model runs.
     progress : "auto" or bool, default="auto"
     trust_remote_code : str, default=None
-        Name of the backbone, where it brings Python code that may run. An artifact never allows it by itself.
+        Name of the backbone, where it brings Python code that may run; of an explainer, that which reads texts back. An
+        artifact never allows it by itself.
 
     Returns
     -------
@@ -48,7 +49,7 @@ def load(
     if _kind(Path(folder).expanduser()) == "ELM":
         from frostline.elm import ELM
 
-        return ELM.load(folder, device=device, store=store, progress=progress)
+        return ELM.load(folder, device=device, store=store, progress=progress, trust_remote_code=trust_remote_code)
     found: TextClassifier | TextRegressor = estimators.load(
         folder, store=store, device=device, progress=progress, trust_remote_code=trust_remote_code
     )

@@ -183,17 +183,21 @@ def _judge(elm: ELM, data: ElmData, given: NDArray[np.float32]) -> dict[str, Any
 
 
 def _losses(elm: ELM, data: ElmData, given: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
-    """Nats a token of each test row's target, from its vector and from the next row's."""
+    """Bits a byte of each test row's target, from its vector and from the next row's.
+
+    A byte is the same for all language models, a token is not; nor do their targets end at the same word.
+    """
     explainer, prompt = elm.explainer_, elm.prompt_of()
-    encoded = explainer.encoder.prompt(prompt)
+    encoded, tokenizer = explainer.encoder.prompt(prompt), explainer.model.llm.tokenizer
     targets = [
         explainer.encoder.target(text, _TARGET_TOKENS)[0] for text in data.targets(elm.names_, data.parts["test"].ids)
     ]
+    n_bytes = [len(tokenizer.decode(t, skip_special_tokens=True).encode()) for t in targets]
+    bits = np.array([len(t) / max(1, n) / np.log(2) for t, n in zip(targets, n_bytes, strict=True)])
     turned = np.roll(given, 1, axis=0)
     return {
-        name: explainer.model.token_losses(
-            [Placed(encoded, (v,), tuple(t)) for v, t in zip(vectors, targets, strict=True)]
-        )
+        name: bits
+        * explainer.model.token_losses([Placed(encoded, (v,), tuple(t)) for v, t in zip(vectors, targets, strict=True)])
         for name, vectors in zip(ROW_SCORES, (given, turned), strict=True)
     }
 

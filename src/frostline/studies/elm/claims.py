@@ -34,7 +34,7 @@ def claims_section(plan: Plan, results: Results) -> StudySection:
     ours = [[asked, _ANSWERS.get(word, word), *rest] for asked, word, *rest in _questions(plan, results)]
     if ours:
         more = (
-            "Loss: nats a token of what is to be written about test rows; it also falls by learning how the texts are worded. "
+            "Loss: bits a byte of what is to be written about test rows; it also falls by learning how the texts are worded. "
             "Answers on two trainings must hold with every seed; with one seed another may turn them."
         )
         tables.append(StudyTable("Questions of our own", ["", "answer", "found", "figure that decides it"], ours, more))

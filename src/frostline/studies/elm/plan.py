@@ -13,7 +13,7 @@ from frostline.studies.elm.options import ElmStudyOptions
 
 __all__ = ["Plan"]
 
-_VERSION = 3
+_VERSION = 4
 """Of what a cell does: with another number old results are not taken."""
 
 

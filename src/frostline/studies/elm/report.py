@@ -36,7 +36,7 @@ _COLUMNS = (
 )
 
 _NOTE = (
-    "Means over seeds and test rows; in brackets 95 % bootstrap intervals over test rows. Loss: nats a token of what is to be "
+    "Means over seeds and test rows; in brackets 95 % bootstrap intervals over test rows. Loss: bits a byte of what is to be "
     "written. Finds its vector: the text, read back, is nearer to its own vector than to {others} others; chance is {chance:.1f} %."
 )
 
