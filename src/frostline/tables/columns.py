@@ -52,9 +52,10 @@ def has_json_cells(field: pa.Field) -> bool:
 
 
 def cells_of(field: pa.Field) -> str:
-    """What is known of a column's cells beyond their type: ``"json"``, ``"blank"``, ``"missing words"`` or nothing.
+    """What is known of a column's cells beyond their type: ``"json"``, ``"blank"``, ``"missing words"``, ``"whole"`` or nothing.
 
-    ``"blank"``: a delimited file leaves all of them empty; ``"missing words"``: it has nothing but words for missing values.
+    ``"blank"``: a delimited file leaves all of them empty; ``"missing words"``: it has nothing but words for missing values;
+    ``"whole"``: floats that are written as whole numbers where they are.
     """
     return str((field.metadata or {}).get(_CELLS, b"").decode())
 

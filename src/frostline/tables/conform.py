@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from frostline.errors import UserError
 from frostline.tables.cells import json_text, parse_number_format
@@ -77,9 +76,9 @@ def _cast(column: pa.ChunkedArray, field: pa.Field, former: str) -> tuple[pa.Fie
     if (now, then) in (("whole", "number"), ("whole", "text")) or (now == "null" and then in _TYPES):
         return _typed(field, column.cast(_TYPES[then]))
     if (now, then) == ("number", "whole"):
-        # Missing values turn a frame's whole numbers into floats; a true fraction stays one.
-        whole = pc.all(pc.equal(pc.floor(column), column)).as_py()
-        return _typed(field, column.cast(pa.int64())) if whole in (True, None) else (field, column)
+        # Missing values turn a frame's whole numbers into floats. What is written is a cell's own affair: the same row is
+        # the same string whether or not another row has a fraction.
+        return field_of(field.name, column.type, "whole"), column
     if now == "json":  # written as objects and lists are; artifacts of earlier versions call such a column text
         now = then if then.startswith(("struct", "list", "large_list")) else "text"
     if now != then and "text" in (now, then) and "null" not in (now, then):

@@ -18,7 +18,15 @@ from pyarrow import types
 from frostline.contracts import IntArray
 from frostline.errors import UserError
 from frostline.tables.cells import NumberFormat, iso_text, json_text, parse_number_format
-from frostline.tables.columns import check_finite, check_names, has_json_cells, located, missing_texts, unknown_column
+from frostline.tables.columns import (
+    cells_of,
+    check_finite,
+    check_names,
+    has_json_cells,
+    located,
+    missing_texts,
+    unknown_column,
+)
 
 __all__ = ["bare_texts", "count_cuts", "render_rows"]
 
@@ -157,6 +165,8 @@ def _texts(table: pa.Table, name: str, number: NumberFormat) -> tuple[list[str |
     if types.is_null(dtype) or types.is_boolean(dtype):
         return pc.if_else(column.cast(pa.bool_()), "true", "false").to_pylist(), False
     if types.is_floating(dtype):
+        if cells_of(table.schema.field(name)) == "whole":
+            return [None if value != value else _whole(value, number) for value in _floats(column)], False
         return [None if value != value else number.inexact(value) for value in _floats(column)], False
     if types.is_integer(dtype) or types.is_decimal(dtype):
         return _each(number.exact, column.to_pylist()), False
@@ -171,6 +181,11 @@ def _texts(table: pa.Table, name: str, number: NumberFormat) -> tuple[list[str |
         f"Column {name!r} is of type {dtype}, which has no text.",
         hint="Name the columns to use without it, or convert it to text or a number first.",
     )
+
+
+def _whole(value: float, number: NumberFormat) -> str:
+    fits = value.is_integer() and abs(value) < 2**63
+    return number.exact(int(value)) if fits else number.inexact(value)
 
 
 def _each(function: Callable[[Any], str], values: Iterable[Any]) -> list[str | None]:

@@ -114,7 +114,7 @@ class ElmStudyOptions:
     @property
     def pair_shares(self) -> tuple[float, ...]:
         """Training pairs, as shares of all there are."""
-        return (0.25,) if self.quick else (0.02, 0.06, 0.2, 0.5)
+        return (0.06, 0.25) if self.quick else (0.02, 0.06, 0.2, 0.5)
 
     @property
     def soft_tokens(self) -> tuple[int, ...]:
