@@ -26,7 +26,7 @@ PASS_TRUST_ON = {
     "embedder.py", "estimators/saving.py", "backbones/load.py", "backbones/build.py", "backbones/vocabulary.py",
     "engines/inputs.py", "engines/loading.py", "engines/apply.py", "engines/more.py", "engines/health.py",
     "cli/apply.py", "cli/more.py", "cli/health.py",
-    "lms/__init__.py", "lms/local.py",
+    "lms/__init__.py", "lms/local.py", "elm/elm.py", "engines/explain.py", "cli/explain.py",
 }  # fmt: skip
 """Where the user's own word on remote code is handed down; nobody says it for him."""
 

@@ -117,7 +117,8 @@ def test_no_cache_gives_the_same_greedy_answer(kind):
     assert written == model.llm.tokenizer.decode(ids, skip_special_tokens=True).strip()
 
 
-def test_guidance_is_greedy_on_the_guided_scores_and_nothing_about_the_mean_itself():
+@pytest.mark.parametrize("opening", [None, 4])
+def test_guidance_is_greedy_on_the_guided_scores_and_nothing_about_the_mean_itself(opening):
     model = tiny_elm()
     items = questions(model, 6)
     at_mean = [replace(item, vectors=(model.adapter(item.prompt.spaces[0]).mean.numpy(),)) for item in items]
@@ -133,10 +134,11 @@ def test_guidance_is_greedy_on_the_guided_scores_and_nothing_about_the_mean_itse
             pairs = list(itertools.pairwise(ids))
             times = torch.tensor([pairs.count((ids[-1], token)) if ids else 0 for token in range(len(own))])
             gain = (own - base) * torch.where(own > base, (1 - times).clamp(min=-1), 1)
-            ids.append(int((own + 3 * gain).masked_fill(own < own.max() + np.log(0.1), -np.inf).argmax()))
+            risen = min(1, len(ids) / opening) if opening else 1
+            ids.append(int((own + 3 * risen * gain).masked_fill(own < own.max() + np.log(0.1), -np.inf).argmax()))
         return model.llm.tokenizer.decode(ids, skip_special_tokens=True).strip()
 
-    strong, plain = (Decoding(max_new_tokens=8, no_repeat_ngram=0, guidance=g) for g in (3, 0))
+    strong, plain = (Decoding(max_new_tokens=8, no_repeat_ngram=0, guidance=g, opening=opening) for g in (3, 0))
     written = model.generate(items, strong)
     assert written == [guided(*pair) for pair in zip(items, at_mean, strict=True)]
     assert written != model.generate(items, plain)

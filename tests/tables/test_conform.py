@@ -22,6 +22,9 @@ def test_floats_of_a_whole_column_are_written_as_whole_numbers_where_they_are():
     assert texts([1.5, 2.0, -3.0], pa.int64()) == ["1.5", "2", "-3"]  # as each row alone
     assert texts([1e30, float("nan")], pa.int64()) == ["1e+30", "null"]
     assert texts(pa.array([2.0, 0.1], pa.float32()), pa.int64()) == ["2", "0.1"]
+    for cells in ([50331648.0], [50331648.0, 0.5]):  # whose shortest decimal as a float32 is 50331650.0
+        assert texts(pa.array(cells, pa.float32()), pa.int64())[0] == "50331648"
+    assert conform(pa.table({"a": [1.0, None]}), ["int64"]).column("a").type == pa.int64()
     later = conform(pa.table({"a": [12.0, 2.5]}), ["int64"])
     assert later.column("a").type == pa.float64()  # numbers still, for who reads columns
     assert render_rows(later, number_format="digits") == ["[+ 1 10e1 2 10e0]", "[+ 2 10e0 5 10e-1]"]

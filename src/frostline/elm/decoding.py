@@ -46,7 +46,8 @@ class Decoding:
         model's own probabilities, at half the cost.
     opening : int, optional
         Guidance rises from 0 over so many tokens, in which a text says what it is about: the most probable kind is right more
-        often than the most telling one. None = what the explainer's tasks say (films 12, others 0).
+        often than the most telling one. None = what the explainer's tasks say: films 12, others 0; folders of earlier
+        versions have 0.
     """
 
     max_new_tokens: int = 96

@@ -108,6 +108,7 @@ class ELM:
         checkpoint: str | Path | None = None,
         store: Any = "default",
         progress: Any = "auto",
+        trust_remote_code: str | None = None,
     ) -> Self:
         """Learn to explain the vectors of a table's rows.
 
@@ -137,9 +138,8 @@ class ELM:
         options : AdaptOptions, optional
         checkpoint : path, optional
             Folder from which an interrupted fit goes on; :meth:`save` takes it away.
-        store : str, path or None, default="default"
-            Feature store of the encoder that reads texts back.
-        progress : "auto" or bool, default="auto"
+        store, progress, trust_remote_code
+            Of the encoder that reads texts back, as for :class:`frostline.TextEmbedder`.
 
         Returns
         -------
@@ -162,7 +162,7 @@ class ELM:
         llm = load_llm(self.llm, dtype="bfloat16" if half else "float32", device=self.device)
         fitted = fit_model(
             llm, data, self.config_, options, seed=self.seed, encoder=encoder, cold=cold, store=store,
-            checkpoint=None if checkpoint is None else Path(checkpoint), progress=progress,
+            checkpoint=None if checkpoint is None else Path(checkpoint), progress=progress, trust_remote_code=trust_remote_code,
         )  # fmt: skip
         self.explainer_, self.names_, self.pack_ = fitted.explainer, data.names, data.taught
         self._checkpoint = fitted.checkpoint

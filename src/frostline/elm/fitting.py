@@ -138,6 +138,7 @@ def fit_model(
     checkpoint: Path | None = None,
     store: Any = "default",
     progress: Any = "auto",
+    trust_remote_code: str | None = None,
 ) -> Fitted:
     """Train on prepared data and score the result.
 
@@ -157,6 +158,8 @@ def fit_model(
     store : str, path or None, default="default"
         Feature store of the encoder that reads texts back.
     progress : "auto" or bool, default="auto"
+    trust_remote_code : str, optional
+        Name of that encoder, where it brings Python code that may run.
 
     Raises
     ------
@@ -168,7 +171,8 @@ def fit_model(
         primary_task(data.taught.tasks, name)  # refused now rather than when the trained model is judged
     prompts = PromptEncoder(llm.tokenizer, config.n_soft_tokens, chat=llm.chat)
     targets = {name: main_text(data.records, name) for own in data.spaces.values() for name in own.ids}
-    readers = {name: _reader(data, name, encoder, targets, store, progress) for name in data.spaces}
+    how = {"store": store, "progress": progress, "trust_remote_code": trust_remote_code}
+    readers = {name: _reader(data, name, encoder, targets, how) for name in data.spaces}
     adapters, starts = {}, {}
     for name in data.spaces:
         adapters[name], starts[name] = _adapter(llm, data, name, config, space_name(readers[name]), cold, seed)
@@ -178,12 +182,14 @@ def fit_model(
     items, n_cut = _placed(data, prompts, options, llm, part=0)
     held, n_cut_held = _placed(data, prompts, options, llm, part=1)
     spaces = {name: _state(data, name, adapters[name], readers[name]) for name in data.spaces}
+    pack = data.records.pack
     trained = set().union(*(data.parts[name][0] for name in spaces))
     texts = {key: text for key, text in data.texts.items() if key in trained}
-    explainer = Explainer(model, prompts, spaces, texts, seed, data.records.pack.noun, data.records.pack.opening)
+    explainer = Explainer(model, prompts, spaces, texts, seed, pack.noun, pack.opening)
     judge = _judge(explainer, data, options) if options.select == "consistency" else None
     read_by = {name: reader_state(own) for name, own in readers.items()}
-    digest = _fingerprint(llm, items, held, {"adapter": vars(config), "warm": warm, "readers": read_by}, options, seed)
+    start = {"adapter": vars(config), "warm": warm, "readers": read_by, "written": [pack.noun, pack.opening]}
+    digest = _fingerprint(llm, items, held, start, options, seed)
     kept = None if checkpoint is None else Checkpoint(checkpoint, digest)
     log = train(model, items, held, options, seed=seed, judge=judge, warm=warm, checkpoint=kept, progress=progress)
     report = FitReport(
@@ -202,12 +208,12 @@ def fit_model(
     return Fitted(explainer, report, kept)
 
 
-def _reader(data: Prepared, name: str, encoder: Any, texts: dict[str, str], store: Any, progress: Any) -> Reader:
+def _reader(data: Prepared, name: str, encoder: Any, texts: dict[str, str], how: dict[str, Any]) -> Reader:
     own, train_ids = data.spaces[name], data.parts[name][0]
     place = {key: i for i, key in enumerate(own.ids)}
     vectors = own.vectors[[place[key] for key in train_ids]]
     own_texts = [texts[key] for key in train_ids]
-    return open_reader(encoder, own.space, own_texts, vectors, train_ids, store=store, progress=progress)
+    return open_reader(encoder, own.space, own_texts, vectors, train_ids, **how)
 
 
 def _adapter(

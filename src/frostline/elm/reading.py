@@ -12,35 +12,12 @@ from frostline.elm.reconstructor import Reconstructor
 from frostline.elm.scores import EncoderReader, Reader
 from frostline.embedder import TextEmbedder
 
-__all__ = ["find_encoder", "open_reader", "reader_state"]
+__all__ = ["open_reader", "reader_state"]
 
 N_CHECKED = 32
 """Training rows whose texts and vectors are compared before an encoder is taken at its word."""
 
 _RUN_TIME = ("store", "device", "progress", "trust_remote_code")
-
-
-def find_encoder(
-    encoder: Any, space: Mapping[str, Any], *, store: Any = "default", trust_remote_code: str | None = None
-) -> Any:
-    """The encoder that is meant, or ``"words"``, or None.
-
-    Parameters
-    ----------
-    encoder : TextEmbedder, str or None
-        As :meth:`frostline.ELM.fit` takes it; ``"none"`` is None.
-    space : mapping
-        How the vectors were made, as their file says.
-    store, trust_remote_code
-        As for :class:`frostline.TextEmbedder`.
-    """
-    how = {"store": store, "progress": False, "trust_remote_code": trust_remote_code}
-    if encoder == "auto":
-        said = space.get("embedder")
-        return TextEmbedder(**said, **how) if isinstance(said, dict) else None
-    if isinstance(encoder, str) and encoder not in ("words", "none"):
-        return TextEmbedder(encoder, **how)
-    return None if encoder == "none" else encoder
 
 
 def open_reader(
@@ -52,6 +29,7 @@ def open_reader(
     *,
     store: Any = "default",
     progress: Any = "auto",
+    trust_remote_code: str | None = None,
 ) -> Reader:
     """Find or learn what reads texts back.
 
@@ -65,7 +43,7 @@ def open_reader(
         Of training rows.
     vectors : array of shape (n, D)
     ids : sequence of n str
-    store, progress
+    store, progress, trust_remote_code
         As for :class:`frostline.TextEmbedder`.
 
     Raises
@@ -73,10 +51,15 @@ def open_reader(
     UserError
         An encoder of another width, or one that did not make the vectors.
     """
-    encoder = find_encoder(encoder, space, store=store)
+    how = {"store": store, "progress": False, "trust_remote_code": trust_remote_code}
+    if encoder == "auto":
+        said = space.get("embedder")
+        encoder = TextEmbedder(**said, **how) if isinstance(said, dict) else None
+    elif isinstance(encoder, str) and encoder not in ("words", "none"):
+        encoder = TextEmbedder(encoder, **how)
     told = [i for i, text in enumerate(texts) if text.strip()] or list(range(len(texts)))
-    if encoder is None or encoder == "words":
-        features = encoder or "auto"
+    if encoder is None or isinstance(encoder, str):
+        features = "words" if encoder == "words" else "auto"
         own, names = [texts[i] for i in told], [ids[i] for i in told]
         return Reconstructor.fit(own, vectors[told], names, features=features, store=store, progress=progress)
     reader = EncoderReader(encoder)

@@ -143,7 +143,7 @@ def load_elm(elm: ELM, folder: str | Path, *, device: str, **of_encoder: Any) ->
 
 def _digest(manifest: Mapping[str, Any]) -> str:
     return hashlib.sha256(
-        canonical_json({key: manifest[key] for key in ("files", "llm", "params")}).encode()
+        canonical_json({key: manifest[key] for key in ("files", "llm", "params", "pack")}).encode()
     ).hexdigest()
 
 

@@ -14,7 +14,6 @@ import numpy as np
 from frostline.artifacts import check_place
 from frostline.elm import ELM, AdaptOptions, Decoding, Explanation, TeacherModel, load_pack
 from frostline.elm.prepare import as_spaces, as_table, prepare_data
-from frostline.elm.reading import find_encoder
 from frostline.elm.space import SpaceState
 from frostline.errors import UserError, nearest
 from frostline.tables import check_output, prediction_writer, read_vectors, replacing
@@ -116,13 +115,11 @@ def adapt_table(
     out = Path(out).expanduser()
     check_place(out)
     elm = ELM(job.llm, n_soft_tokens=job.n_soft_tokens, adapter=job.adapter, seed=job.seed, device=device)
-    table = as_table(job.table)
-    (own,) = as_spaces(job.read_vectors(), table, job.id).values()
-    encoder = find_encoder(job.encoder, own.space, store=store, trust_remote_code=trust_remote_code)
     elm.fit(
-        own, table, job.tasks, id=job.id, text=job.text, held_out=job.held_out, encoder=encoder, keep_names=job.keep_names,
-        cold=job.cold, teacher=_teacher(job, out, progress), options=options, checkpoint=out.with_name(f"{out.name}.training"),
-        store=store, progress=progress,
+        job.read_vectors(), job.table, job.tasks, id=job.id, text=job.text, held_out=job.held_out,
+        encoder=None if job.encoder == "none" else job.encoder, keep_names=job.keep_names, cold=job.cold,
+        teacher=_teacher(job, out, progress), options=options, checkpoint=out.with_name(f"{out.name}.training"),
+        store=store, progress=progress, trust_remote_code=trust_remote_code,
     )  # fmt: skip
     elm.save(out, texts=texts)
     return elm

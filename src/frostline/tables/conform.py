@@ -76,9 +76,10 @@ def _cast(column: pa.ChunkedArray, field: pa.Field, former: str) -> tuple[pa.Fie
     if (now, then) in (("whole", "number"), ("whole", "text")) or (now == "null" and then in _TYPES):
         return _typed(field, column.cast(_TYPES[then]))
     if (now, then) == ("number", "whole"):
-        # Missing values turn a frame's whole numbers into floats. What is written is a cell's own affair: the same row is
-        # the same string whether or not another row has a fraction.
-        return field_of(field.name, column.type, "whole"), column
+        try:
+            return _typed(field, column.cast(pa.int64()))  # missing values turn a frame's whole numbers into floats
+        except pa.ArrowInvalid:  # a row is the same string whether or not another row has a fraction
+            return field_of(field.name, column.type, "whole"), column
     if now == "json":  # written as objects and lists are; artifacts of earlier versions call such a column text
         now = then if then.startswith(("struct", "list", "large_list")) else "text"
     if now != then and "text" in (now, then) and "null" not in (now, then):

@@ -166,7 +166,7 @@ def _texts(table: pa.Table, name: str, number: NumberFormat) -> tuple[list[str |
         return pc.if_else(column.cast(pa.bool_()), "true", "false").to_pylist(), False
     if types.is_floating(dtype):
         if cells_of(table.schema.field(name)) == "whole":
-            return [None if value != value else _whole(value, number) for value in _floats(column)], False
+            return _whole(column, number), False
         return [None if value != value else number.inexact(value) for value in _floats(column)], False
     if types.is_integer(dtype) or types.is_decimal(dtype):
         return _each(number.exact, column.to_pylist()), False
@@ -183,9 +183,14 @@ def _texts(table: pa.Table, name: str, number: NumberFormat) -> tuple[list[str |
     )
 
 
-def _whole(value: float, number: NumberFormat) -> str:
-    fits = value.is_integer() and abs(value) < 2**63
-    return number.exact(int(value)) if fits else number.inexact(value)
+def _whole(column: pa.ChunkedArray, number: NumberFormat) -> list[str | None]:
+    """Floats, as whole numbers where they are; of a narrow type with all their digits, as a cast would."""
+    exact = column.cast(pa.float64()).to_numpy().tolist()
+    fits = [value.is_integer() and abs(value) < 2**63 for value in exact]
+    return [
+        number.exact(int(whole)) if fit else None if short != short else number.inexact(short)
+        for fit, whole, short in zip(fits, exact, _floats(column), strict=True)
+    ]
 
 
 def _each(function: Callable[[Any], str], values: Iterable[Any]) -> list[str | None]:

@@ -9,14 +9,16 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from fakes import tiny_bert
 from frostline.cli import main
+from frostline.elm.model import Placed, collate
 from frostline.errors import UserError
 from frostline.reports.study import Estimate
 from frostline.studies.cells import Outcome
 from frostline.studies.elm import ElmStudyOptions, study_elm
-from frostline.studies.elm.arms import Arm, _some, _vectors, run_arm
+from frostline.studies.elm.arms import Arm, _losses, _some, _vectors, run_arm
 from frostline.studies.elm.claims import _between
-from frostline.studies.elm.data import read_data
+from frostline.studies.elm.data import Part, read_data
 from frostline.studies.elm.plan import Plan
 from frostline.studies.elm.results import Results
 from frostline.tables import write_vectors
@@ -30,7 +32,7 @@ def data(options):
 def test_the_study_fills_every_table_and_goes_on_where_it_stopped(options, short, tmp_path):
     report = study_elm(tmp_path, options)
     assert report.n_failed == 0, report.sections[-1].text
-    assert report.n_run == report.n_cells == 9
+    assert report.n_run == report.n_cells == 10
     tables = {table.title: table for part in report.sections for table in part.tables}
     assert {
         "Statements", "Questions of our own", "The usual explainer", "Attributes", "Real, shuffled and random vectors",
@@ -38,7 +40,7 @@ def test_the_study_fills_every_table_and_goes_on_where_it_stopped(options, short
     } <= set(tables)  # fmt: skip
     assert [row[0] for row in tables["Stages"].rows] == ["1", "1+2", "joint"]
     assert [row[-3] for row in tables["Stages"].rows] == [4, 4, 4]  # as many steps for all
-    assert [row[0] for row in tables["Number of training pairs"].rows] == ["20", "all"]
+    assert [row[0] for row in tables["Number of training pairs"].rows] == ["5", "20", "all"]
     verdicts = {row[0]: row[1] for row in tables["Statements"].rows}
     assert verdicts["texts have a semantic consistency of 0.86 to 0.96"] == "does not reproduce"
     assert verdicts["human raters find the texts good"] == "not measured"
@@ -71,6 +73,35 @@ def test_what_an_arm_learns_shows_in_its_scores(data, options, short):
     }
     used = {kind: np.mean(rows["loss_shuffled"]) - np.mean(rows["loss"]) for kind, rows in found.items()}
     assert used["real"] > 3 * abs(used["shuffled"])
+
+
+@pytest.mark.parametrize("kind", ["shuffled", "random"])
+def test_controls_are_trained_where_an_encoder_made_the_real_vectors(options, tmp_path, short, kind):
+    own = replace(options, vectors=None, encoder=str(tiny_bert(tmp_path / "encoder")), progress=False)
+    data = read_data(own)
+    assert data.reader.kind == "encoder"
+    found = run_arm(Arm(own.llms[0], vectors=kind), data, 0, steps=2, tune="full", device="cpu")
+    assert len(found["rows"]["top1"]) == len(data.parts["test"].ids)
+
+
+def test_losses_are_bits_a_byte_of_what_is_to_be_written(data, options, short):
+    own = replace(data, parts={**data.parts, "test": Part(data.parts["test"].ids[:3], data.parts["test"].vectors[:3])})
+    kept = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("frostline.studies.elm.arms._losses", lambda elm, data, given: kept.append((elm, given)) or {})
+        run_arm(Arm(options.llms[0]), own, 0, steps=2, tune="full", device="cpu")
+    ((elm, given),) = kept
+    found = _losses(elm, own, given)
+    model, encoder, prompt = elm.explainer_.model, elm.explainer_.encoder, elm.prompt_of()
+    for i, text in enumerate(own.targets(elm.names_, own.parts["test"].ids)):
+        target = encoder.target(text, 96)[0]
+        own_batch, turned = (
+            collate([Placed(encoder.prompt(prompt), (v,), tuple(target))], left=False, pad=0, device="cpu")
+            for v in (given[i], given[i - 1])
+        )
+        n_bytes = len(text.encode()) if len(text) < 95 else 95  # its tokens are characters
+        for name, batch in (("loss", own_batch), ("loss_shuffled", turned)):
+            assert found[name][i] == pytest.approx(float(model.loss(batch).detach()) / np.log(2) / n_bytes, rel=1e-4)
 
 
 def test_an_answer_on_two_trainings_holds_with_every_seed():

@@ -107,8 +107,10 @@ def run_arm(arm: Arm, data: ElmData, seed: int, *, steps: int, tune: str, device
         batch_tokens=_BATCH_TOKENS, max_target_tokens=_TARGET_TOKENS,
     )  # fmt: skip
     elm = ELM(arm.llm, n_soft_tokens=arm.n_soft_tokens, adapter=arm.adapter, seed=seed, device=device)
+    # No encoder made shuffled or random vectors, and a fit refuses one that did not; texts are judged by the data's reader.
+    encoder = data.encoder if arm.vectors == "real" else "words"
     elm.fit(
-        own, data.rows_of(ids), data.pack, id=data.id, text=data.text, held_out=held.ids, encoder=data.encoder,
+        own, data.rows_of(ids), data.pack, id=data.id, text=data.text, held_out=held.ids, encoder=encoder,
         cold=arm.cold, options=options, store=data.store, progress=False,
     )  # fmt: skip
     found = _judge(elm, data, np.stack([vectors[key] for key in data.parts["test"].ids]))
