@@ -58,8 +58,8 @@ def test_guidance_moves_away_from_the_mean_among_plausible_tokens():
     assert (own.argmax(), found[0].argmax()) == (0, 2)
 
 
-@pytest.mark.parametrize(("n_written", "risen"), [(0, 0), (3, 0.25), (12, 1), (30, 1)])
-def test_guidance_rises_over_the_opening(n_written, risen):
+@pytest.mark.parametrize(("n_written", "risen"), [(0, 0), (11, 0), (12, 1), (30, 1)])
+def test_guidance_begins_after_the_opening(n_written, risen):
     rng = np.random.default_rng(0)
     own, mean = (rng.uniform(1, 2, size=40) for _ in range(2))
     own, mean = own / own.sum(), mean / mean.sum()

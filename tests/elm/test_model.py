@@ -134,7 +134,7 @@ def test_guidance_is_greedy_on_the_guided_scores_and_nothing_about_the_mean_itse
             pairs = list(itertools.pairwise(ids))
             times = torch.tensor([pairs.count((ids[-1], token)) if ids else 0 for token in range(len(own))])
             gain = (own - base) * torch.where(own > base, (1 - times).clamp(min=-1), 1)
-            risen = min(1, len(ids) / opening) if opening else 1
+            risen = 1 if len(ids) >= (opening or 0) else 0
             ids.append(int((own + 3 * risen * gain).masked_fill(own < own.max() + np.log(0.1), -np.inf).argmax()))
         return model.llm.tokenizer.decode(ids, skip_special_tokens=True).strip()
 

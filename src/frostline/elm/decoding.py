@@ -45,8 +45,8 @@ class Decoding:
         ``log p + guidance * (log p - log p_mean)``; see :class:`Guided` for what is written again. 0 = the language
         model's own probabilities, at half the cost.
     opening : int, optional
-        Guidance rises from 0 over so many tokens, in which a text says what it is about: the most probable kind is right more
-        often than the most telling one. None = what the explainer's tasks say: films 12, others 0; folders of earlier
+        So many tokens, in which a text says what it is about, are written without guidance: the most probable kind is right more
+        often than the most telling one. None = what the explainer's tasks say: films 14, others 0; folders of earlier
         versions have 0.
     """
 
@@ -129,7 +129,7 @@ class Guided(LogitsProcessor):
     ----------
     guidance : float
     opening : int, default=0
-        Written tokens from which on it is as strong as that.
+        Written tokens from which on there is any.
     """
 
     def __init__(self, guidance: float, opening: int = 0) -> None:
@@ -145,7 +145,6 @@ class Guided(LogitsProcessor):
         times = torch.zeros_like(gain).scatter_add_(1, after, again.to(gain.dtype)).gather(1, after)
         push = gain.gather(1, after)
         gain = gain.scatter(1, after, torch.where(push > 0, push * (1 - times).clamp(min=-1), push))
-        risen = min(1.0, written.shape[1] / self.opening) if self.opening else 1.0
-        guided = own + risen * self.guidance * gain
+        guided = own + (self.guidance if written.shape[1] >= self.opening else 0.0) * gain
         least = own.amax(dim=-1, keepdim=True) + math.log(PLAUSIBLE)
         return guided.masked_fill(own < least, -torch.inf).repeat(2, 1)
