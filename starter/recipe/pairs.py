@@ -34,7 +34,7 @@ from frostline.elm.prompts import Prompt, PromptEncoder
 from frostline.elm.records import generalized, read_records
 from frostline.elm.targets import build_examples
 from frostline.elm.tasks import load_pack
-from frostline.elm.warm import MINILM, warm_adapter
+from frostline.elm.warm import warm_adapter
 from frostline.numerics.batches import batches_of_epoch
 from frostline.tables import read_table
 
@@ -212,10 +212,10 @@ def packaged(model: Path, adapter: Path) -> tuple[Llm, Adapter]:
     """Read the model and the adapter that `recipe.export` wrote."""
     llm = load_llm(str(model), device="cpu")
     llm.name = STARTER
-    trained, start = warm_adapter(llm, AdapterConfig(n_soft_tokens=N_SOFT_TOKENS), MINILM, adapter)
-    if trained is None:
-        raise SystemExit(start)
-    return llm, trained
+    start = warm_adapter(llm, AdapterConfig(n_soft_tokens=N_SOFT_TOKENS), adapter)
+    if start.adapter is None:
+        raise SystemExit(start.said)
+    return llm, start.adapter
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ import torch
 from frostline.concepts import CAV
 from frostline.elm import ELM, AdapterConfig, AdaptOptions, Decoding, load_pack
 from frostline.elm.model import ElmModel
+from frostline.elm.warm import MINILM, Start
 from frostline.errors import ArtifactError, UserError
 from tiny_llms import save_llm
 
@@ -70,16 +71,21 @@ def test_the_report_says_what_was_learnt_and_how_it_scored(fitted):
 
 
 def test_a_warm_start_that_no_step_makes_better_is_kept_and_said(llm, monkeypatch):
-    monkeypatch.setattr("frostline.elm.fitting.warm_adapter", lambda *_: (None, "cold"))
+    monkeypatch.setattr("frostline.elm.fitting.warm_adapter", lambda *_: Start(None, "cold"))
     vectors, table = rows(40)
     start = made(llm).fit(vectors, table, encoder="words", options=FAST, held_out=0.2).explainer_.model.adapters
     (adapter,) = start.values()
     before = {name: p.clone() for name, p in adapter.state_dict().items()}
-    monkeypatch.setattr("frostline.elm.fitting.warm_adapter", lambda *_: (adapter, "warm: shipped"))
-    still = replace(FAST, lr=1e-12)
-    elm = made(llm).fit(vectors, table, encoder="words", options=still, held_out=0.2)
-    assert elm.report_["start"] == "warm: shipped, kept as it was: none of 3 steps made it better"
-    assert all(torch.equal(p, before[name]) for name, p in adapter.state_dict().items())
+    shipped = Start(adapter, "warm: shipped", same_space=True)
+    monkeypatch.setattr("frostline.elm.fitting.warm_adapter", lambda *_: shipped)
+    monkeypatch.setattr("frostline.elm.fitting.space_name", lambda _: MINILM)
+    still, spaces, pack = replace(FAST, lr=1e-12), {"a": vectors, "b": vectors}, load_pack("generic")
+    pack = replace(pack, tasks=[replace(task, name=task.name + of, space=of) for task in pack.tasks for of in spaces])
+    elm = made(llm).fit(spaces, table, pack, encoder="words", options=still, held_out=0.2)
+    assert elm.report_["start"] == "a: warm: shipped; b: warm: shipped, kept as it was: none of 3 steps made it better"
+    kept = list(elm.explainer_.model.adapters.values())
+    assert all(torch.equal(p, before[name]) for own in kept for name, p in own.state_dict().items())
+    assert len({id(own) for own in (adapter, *kept)}) == 3  # what is trained for one space leaves the others
     assert elm.report_["loss"] == elm.report_["log"]["evaluations"][0]["loss"]
 
 

@@ -20,7 +20,7 @@ from frostline.elm.llm import load_llm
 from frostline.elm.model import ElmModel, Placed
 from frostline.elm.prompts import Prompt, PromptEncoder
 from frostline.elm.scores import cosines
-from frostline.elm.warm import MINILM, warm_adapter, warm_folder
+from frostline.elm.warm import warm_adapter, warm_folder
 from frostline_starter import get_model_path
 from recipe.evaluate import bits_per_byte
 
@@ -73,18 +73,40 @@ def test_batches_padded_on_the_left_write_what_single_prompts_write(starter) -> 
     assert torch.equal(together, torch.stack(alone))
 
 
+def films() -> list[dict[str, str]]:
+    with FILMS.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 @pytest.mark.slow
 def test_the_adapter_says_more_of_a_held_out_film_than_of_another() -> None:
     llm = load_llm("starter", device="cpu")
-    adapter, start = warm_adapter(llm, AdapterConfig(), MINILM, warm_folder())
-    assert start.startswith("warm")
-    with FILMS.open(encoding="utf-8", newline="") as file:
-        leads = [row["lead"] for row in csv.DictReader(file) if row["split"] == "test"][::20]
+    start = warm_adapter(llm, AdapterConfig(), warm_folder())
+    assert start.said.startswith("warm")
+    leads = [row["lead"] for row in films() if row["split"] == "test"][::20]
     embedder = frostline.TextEmbedder(store=None, progress=False)
     vectors = embedder.fit_transform(leads)
     prompt = PromptEncoder(llm.tokenizer, 4, chat=False).prompt(Prompt.parse("Describe the film {vector}.", ["v"]))
-    model = ElmModel(llm, {"v": adapter})
+    model = ElmModel(llm, {"v": start.adapter})
     written = model.generate([Placed(prompt, (vector,)) for vector in vectors], Decoding(max_new_tokens=48))
     read = embedder.transform(written)
     own, other = cosines(read, vectors), cosines(np.roll(read, 1, axis=0), vectors)
     assert own.mean() > other.mean() + 3 * (own - other).std() / len(leads) ** 0.5
+
+
+@pytest.mark.slow
+def test_a_space_that_nobody_trained_for_is_described_without_a_step() -> None:
+    train, held_out = (
+        [row for row in films() if row["split"] == split][::step] for split, step in (("train", 40), ("valid", 12))
+    )
+    rows = [{key: row[key] for key in ("movieId", "lead")} for row in (*train, *held_out)]
+    embedded = frostline.TextEmbedder(store=None, progress=False).fit_transform([row["lead"] for row in rows])
+    vectors = embedded @ np.random.default_rng(0).normal(size=(384, 64)).astype(np.float32)  # another space
+    elm = frostline.ELM("starter", device="cpu").fit(
+        ([row["movieId"] for row in rows], vectors), rows, "generic", id="movieId", text="lead", encoder=None, store=None,
+        held_out=[row["movieId"] for row in held_out], options=frostline.AdaptOptions(max_steps=1, lr=1e-9, max_target_tokens=40), progress=False,
+    )  # fmt: skip
+    assert elm.report_["start"].startswith(f"warm: from the starter's own adapter, through {len(train)} texts")
+    (scores,) = elm.report_["scores"].values()
+    assert scores["top1"] > 5 / len(held_out) + scores["top1_shuffled"]
+    assert scores["consistency"] > scores["shuffled"] + 0.1

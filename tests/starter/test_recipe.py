@@ -20,7 +20,7 @@ import frostline
 from frostline.elm.adapter import AdapterConfig
 from frostline.elm.llm import load_llm
 from frostline.elm.prompts import Prompt, PromptEncoder
-from frostline.elm.warm import MINILM, warm_adapter
+from frostline.elm.warm import warm_adapter
 from recipe import corpus, evaluate, export, pairs, peers, prove, tokenizer
 from recipe.muon import Muon, orthogonalized
 from recipe.pairs import Pairs
@@ -385,10 +385,10 @@ def test_the_exported_adapter_is_a_warm_start_for_the_exported_model(paired) -> 
     export.export(paired, "final.pt", paired)
     llm = load_llm(str(paired / "model"), device="cpu")
     llm.name = "starter"
-    adapter, start = warm_adapter(llm, AdapterConfig(), MINILM, paired / "adapter")
-    assert start.startswith("warm")
+    start = warm_adapter(llm, AdapterConfig(), paired / "adapter")
+    assert start.said.startswith("warm")
     vectors = torch.randn(3, 5)
-    torch.testing.assert_close(adapter(vectors), run.adapter(vectors))
+    torch.testing.assert_close(start.adapter(vectors), run.adapter(vectors))
 
 
 def test_training_goes_on_from_a_package_with_a_rate_that_rises_first(paired) -> None:

@@ -34,14 +34,17 @@ def adapt(
     batch_tokens: Annotated[int, typer.Option("--batch-tokens", metavar="N")] = 4096,
     accumulate: Annotated[int, typer.Option("--accumulate", metavar="N", help="Batches a step.")] = 1,
     lr: Annotated[
-        float | None, typer.Option("--lr", metavar="R", help="Of the adapter. [default: 1e-3; 5e-5 after a warm start]")
+        float | None,
+        typer.Option("--lr", metavar="R", help="Of the adapter. [default: 1e-3; MiniLM's space, warm: 5e-5]"),
     ] = None,
     max_target_tokens: Annotated[
         int, typer.Option("--max-target-tokens", metavar="N", help="Longer targets are cut.")
     ] = 128,
     select: Annotated[
         str,
-        typer.Option("--select", metavar="S", help="Best state: loss, consistency, auto (warm: consistency)."),
+        typer.Option(
+            "--select", metavar="S", help="Best state: loss, consistency, auto (where --lr is 5e-5: consistency)."
+        ),
     ] = "auto",
     precision: Annotated[str, typer.Option("--precision", metavar="P", help="float32, bfloat16.")] = "float32",
     checkpointing: Annotated[bool, typer.Option("--gradient-checkpointing", help="Less memory, more time.")] = False,
@@ -134,7 +137,9 @@ def explain(
     guidance: Annotated[float, typer.Option("--guidance", metavar="W", help="0: the LM's own words.")] = 1.0,
     opening: Annotated[
         int | None,
-        typer.Option("--opening", metavar="N", help="Tokens over which guidance rises. [default: films 12, others 0]"),
+        typer.Option(
+            "--opening", metavar="N", help="Tokens written before guidance begins. [default: films 14, others 0]"
+        ),
     ] = None,
     out: Annotated[str | None, typer.Option("--out", metavar="F", help=".jsonl or .parquet, for many.")] = None,
     device: o.Device = "auto",

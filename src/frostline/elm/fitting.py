@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ from frostline.elm.stages import AdaptOptions
 from frostline.elm.targets import Example
 from frostline.elm.tasks import Task
 from frostline.elm.training import TrainingLog, train
-from frostline.elm.warm import space_name, warm_adapter, warm_folder
+from frostline.elm.warm import MINILM, Start, space_name, through_texts, warm_adapter, warm_folder
+from frostline.embedder import TextEmbedder
 from frostline.errors import UserError
 
 __all__ = ["FitReport", "Fitted", "fit_model", "primary_task"]
@@ -173,11 +175,11 @@ def fit_model(
     targets = {name: main_text(data.records, name) for own in data.spaces.values() for name in own.ids}
     how = {"store": store, "progress": progress, "trust_remote_code": trust_remote_code}
     readers = {name: _reader(data, name, encoder, targets, how) for name in data.spaces}
-    adapters, starts = {}, {}
-    for name in data.spaces:
-        adapters[name], starts[name] = _adapter(llm, data, name, config, space_name(readers[name]), cold, seed)
-    warm = all(start.startswith("warm") for start in starts.values())
-    options = options.after(warm=warm)
+    shipped = Start(None, "cold: as asked") if cold else warm_adapter(llm, config, warm_folder())
+    starts = {name: _start(shipped, data, name, readers[name], how) for name in data.spaces}
+    adapters = {name: own.adapter or _cold(llm, data, name, config, seed) for name, own in starts.items()}
+    warm = all(own.adapter is not None for own in starts.values())
+    options = options.after(warm=all(own.same_space for own in starts.values()))
     model = ElmModel(llm, adapters)
     items, n_cut = _placed(data, prompts, options, llm, part=0)
     held, n_cut_held = _placed(data, prompts, options, llm, part=1)
@@ -187,8 +189,8 @@ def fit_model(
     texts = {key: text for key, text in data.texts.items() if key in trained}
     explainer = Explainer(model, prompts, spaces, texts, seed, pack.noun, pack.opening)
     judge = _judge(explainer, data, options) if options.select == "consistency" else None
-    read_by = {name: reader_state(own) for name, own in readers.items()}
-    start = {"adapter": vars(config), "warm": warm, "readers": read_by, "written": [pack.noun, pack.opening]}
+    begun = {name: [own.said, reader_state(readers[name])] for name, own in starts.items()}
+    start = {"adapter": vars(config), "starts": begun, "written": [pack.noun, pack.opening]}
     digest = _fingerprint(llm, items, held, start, options, seed)
     kept = None if checkpoint is None else Checkpoint(checkpoint, digest)
     log = train(model, items, held, options, seed=seed, judge=judge, warm=warm, checkpoint=kept, progress=progress)
@@ -209,29 +211,37 @@ def fit_model(
 
 
 def _reader(data: Prepared, name: str, encoder: Any, texts: dict[str, str], how: dict[str, Any]) -> Reader:
-    own, train_ids = data.spaces[name], data.parts[name][0]
+    vectors, own_texts, ids = _training_rows(data, name, texts)
+    return open_reader(encoder, data.spaces[name].space, own_texts, vectors, ids, **how)
+
+
+def _start(shipped: Start, data: Prepared, name: str, reader: Reader, how: dict[str, Any]) -> Start:
+    """From where the adapter of a space begins; texts are whole, names and all, as those that the shipped adapter knows."""
+    if shipped.adapter is None:
+        return shipped
+    if space_name(reader) == MINILM:
+        return replace(shipped, adapter=copy.deepcopy(shipped.adapter))  # two spaces have an adapter each
+    embedder = TextEmbedder(store=how["store"], progress=how["progress"])
+    return through_texts(shipped.adapter, *_training_rows(data, name, data.texts), embedder)
+
+
+def _cold(llm: Llm, data: Prepared, name: str, config: AdapterConfig, seed: int) -> Adapter:
+    vectors, _, _ = _training_rows(data, name, {})
+    return Adapter(config, *moments(vectors), width=llm.width, norm=llm.norm, seed=seed)
+
+
+def _training_rows(
+    data: Prepared, name: str, texts: dict[str, str]
+) -> tuple[NDArray[np.float32], list[str], Sequence[str]]:
+    """Vectors, texts and ids of the rows that a space learns from."""
+    own, ids = data.spaces[name], data.parts[name][0]
     place = {key: i for i, key in enumerate(own.ids)}
-    vectors = own.vectors[[place[key] for key in train_ids]]
-    own_texts = [texts[key] for key in train_ids]
-    return open_reader(encoder, own.space, own_texts, vectors, train_ids, **how)
+    return own.vectors[[place[key] for key in ids]], [texts.get(key, "") for key in ids], ids
 
 
-def _adapter(
-    llm: Llm, data: Prepared, name: str, config: AdapterConfig, space: str, cold: bool, seed: int
-) -> tuple[Adapter, str]:
-    if not cold:
-        warm, start = warm_adapter(llm, config, space, warm_folder())
-        if warm is not None:
-            return warm, start
-    own = data.spaces[name]
-    is_train = np.isin(own.ids, data.parts[name][0])
-    made = Adapter(config, *moments(own.vectors[is_train]), width=llm.width, norm=llm.norm, seed=seed)
-    return made, "cold: as asked" if cold else start
-
-
-def _said(starts: dict[str, str], log: TrainingLog) -> str:
+def _said(starts: dict[str, Start], log: TrainingLog) -> str:
     """From where training began, and whether it came to anything."""
-    said = "; ".join(f"{name}: {start}" if len(starts) > 1 else start for name, start in starts.items())
+    said = "; ".join(f"{name}: {own.said}" if len(starts) > 1 else own.said for name, own in starts.items())
     return f"{said}, kept as it was: none of {log.n_steps} steps made it better" if log.kept_start else said
 
 

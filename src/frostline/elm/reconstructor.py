@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,16 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import HashingVectorizer
 
+from frostline.elm.crossfit import Floats, cross_fit, fold_of
 from frostline.embedder import TextEmbedder
 from frostline.errors import UserError
 
 __all__ = ["Reconstructor"]
 
-N_FOLDS = 5
 N_HASHED = 2048
 STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)
-
-Floats = NDArray[np.float64]
 
 
 class Reconstructor:
@@ -79,15 +76,10 @@ class Reconstructor:
         if self.embedder is not None:
             self.embedder.progress = False
         self.mean = vectors.mean(axis=0, dtype=np.float64)
-        Y = vectors - self.mean
-        self.fold_of = {name: _fold(name) for name in ids}
-        folds = np.array([self.fold_of[name] for name in ids])
-        sides = [(folds != f) if 0 < (folds == f).sum() < len(ids) else None for f in range(N_FOLDS)]
-        fitted = [None if rows is None else _Ridge(X[rows], Y[rows]) for rows in sides]
-        self.strength = _choose(X, Y, folds, fitted)
-        everything = _Ridge(X, Y)
-        parts = [(own or everything).coefficients(self.strength) for own in (everything, *fitted)]
-        self.coefficients = np.stack(parts).astype(np.float32)  # as it is saved
+        self.fold_of = {name: fold_of(name) for name in ids}
+        fitted = cross_fit(X, vectors - self.mean, ids, STRENGTHS)
+        self.strength = fitted.strength
+        self.coefficients = fitted.coefficients.astype(np.float32)  # as it is saved
         return self
 
     def read(self, texts: Sequence[str], ids: Sequence[str | None] | None = None) -> NDArray[np.float32]:
@@ -134,7 +126,7 @@ class Reconstructor:
         self = cls(state["features"], store=store)
         self.strength = state["strength"]
         self.coefficients, self.mean, self.idf = (arrays[name] for name in ("coefficients", "mean", "idf"))
-        self.fold_of = {name: _fold(name) for name in ids}
+        self.fold_of = {name: fold_of(name) for name in ids}
         return self
 
 
@@ -144,36 +136,3 @@ def _available() -> str:
     except UserError:
         return "words"
     return "minilm"
-
-
-def _fold(name: str) -> int:
-    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "big") % N_FOLDS
-
-
-class _Ridge:
-    """Ridge regressions of several strengths on the same rows: one decomposition, of the smaller Gram matrix."""
-
-    def __init__(self, X: Floats, Y: Floats) -> None:
-        self.x_mean, self.y_mean = X.mean(axis=0), Y.mean(axis=0)
-        Xc, Yc = X - self.x_mean, Y - self.y_mean
-        if X.shape[1] > X.shape[0]:
-            self.values, vectors = np.linalg.eigh(Xc @ Xc.T)
-            self.left, self.right = Xc.T @ vectors, vectors.T @ Yc
-        else:
-            self.values, vectors = np.linalg.eigh(Xc.T @ Xc)
-            self.left, self.right = vectors, vectors.T @ (Xc.T @ Yc)
-
-    def coefficients(self, strength: float) -> Floats:
-        """Weights and, last, intercepts: shape (F + 1, D)."""
-        W = self.left @ (self.right / (np.maximum(self.values, 0) + strength)[:, None])
-        return np.vstack([W, self.y_mean - self.x_mean @ W])
-
-
-def _choose(X: Floats, Y: Floats, folds: NDArray[np.intp], fitted: Sequence[_Ridge | None]) -> float:
-    """The strength with the smallest error on held-out rows."""
-
-    def error(strength: float) -> float:
-        own = [(folds == f, fit.coefficients(strength)) for f, fit in enumerate(fitted) if fit is not None]
-        return float(sum(((X[rows] @ W[:-1] + W[-1] - Y[rows]) ** 2).sum() for rows, W in own))
-
-    return min(STRENGTHS, key=error)

@@ -50,7 +50,7 @@ STAGES: dict[str, tuple[Stage, ...]] = {
 
 
 COLD_RATE, WARM_RATE = 1e-3, 5e-5
-"""Learning rates of an adapter from random weights, and of one that speaks to its language model already."""
+"""Learning rates of an adapter that is new to its space, from random weights or not, and of one that goes on in it."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class AdaptOptions:
     accumulate : int, default=1
         Batches a step.
     lr : float or None, default=None
-        Of the adapter; None = 1e-3, or 5e-5 where training goes on from a warm adapter.
+        Of the adapter; None = 1e-3, or 5e-5 where a warm adapter goes on in the space that it was trained for.
     lr_llm : float, default=2e-4
         Of the language model; with ``tune="full"`` a fourth of it.
     weight_decay : float, default=0.01
@@ -87,8 +87,8 @@ class AdaptOptions:
     evaluations : int, default=1
         Evaluations an epoch.
     select : {"auto", "loss", "consistency"}, default="auto"
-        By what the best state is chosen, on held-out ids. ``"auto"`` = by consistency after a warm start, where the loss falls
-        further while texts become worse, else by loss.
+        By what the best state is chosen, on held-out ids. ``"auto"`` = by consistency where a warm adapter goes on in its own
+        space: there the loss falls further while texts become worse; else by loss.
     precision : {"float32", "bfloat16"}, default="float32"
         Of the language model's arithmetic.
     gradient_checkpointing : bool, default=False
@@ -154,7 +154,7 @@ class AdaptOptions:
         return self
 
     def after(self, *, warm: bool) -> AdaptOptions:
-        """These options with what they leave open, which a warm start decides."""
+        """These options with what they leave open; `warm`: adapters go on in the spaces that they were trained for."""
         chosen = ("consistency" if warm else "loss") if self.select == "auto" else self.select
         return replace(self, select=chosen, lr=(WARM_RATE if warm else COLD_RATE) if self.lr is None else self.lr)
 

@@ -1,24 +1,63 @@
-"""The warm start: an adapter for the space of MiniLM's text vectors that ships with the starter language model."""
+"""The warm start: the adapter for MiniLM's text vectors that ships with the starter, in its own space and in any that texts name.
+
+A space of another kind (of another encoder, of ratings) whose rows have texts begins there too: a ridge regression says where in
+MiniLM's space a vector's text would lie, and is folded into the adapter's first layer. Neither is in the ELM paper, whose adapters
+start from random weights.
+"""
 
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from frostline.artifacts import check_keys, read_folder, write_folder
-from frostline.elm.adapter import Adapter, AdapterConfig
+from frostline.elm.adapter import Adapter, AdapterConfig, moments
+from frostline.elm.crossfit import cross_fit
 from frostline.elm.llm import STARTER, Llm
 from frostline.elm.scores import Reader
-from frostline.errors import ArtifactError
+from frostline.embedder import TextEmbedder
+from frostline.errors import ArtifactError, UserError
 
-__all__ = ["MINILM", "space_name", "warm_adapter", "warm_folder", "write_warm"]
+__all__ = ["MINILM", "Start", "space_name", "through_texts", "warm_adapter", "warm_folder", "write_warm"]
 
 _KEYS = {"format", "files", "kind", "space", "llm", "adapter", "card"}
 
 MINILM = "minilm final recipe"
+
+FEWEST_TEXTS, MOST_TEXTS = 32, 5000
+"""Training rows with a text: below the first nothing is learnt from them, beyond the second no more are embedded."""
+
+_SMALLEST = 1e-9
+"""Texts whose vectors differ by a smaller share of their squared length than this are one text."""
+
+STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)
+"""Penalties for each row: columns are standardized."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """From where the training of one space's adapter begins.
+
+    Attributes
+    ----------
+    adapter : Adapter or None
+        None = random weights.
+    said : str
+        The same in words: ``warm: ...`` or ``cold: `` and why.
+    same_space : bool
+        Whether the adapter was trained on vectors of this very space.
+    """
+
+    adapter: Adapter | None
+    said: str
+    same_space: bool = False
 
 
 def space_name(reader: Reader | None) -> str:
@@ -39,30 +78,103 @@ def warm_folder() -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def warm_adapter(llm: Llm, config: AdapterConfig, space: str, folder: Path | None) -> tuple[Adapter | None, str]:
-    """The adapter to go on from, and a sentence that says from where training begins.
+def warm_adapter(llm: Llm, config: AdapterConfig, folder: Path | None) -> Start:
+    """The starter's adapter where it can be gone on from, as a start in its own space.
 
     Parameters
     ----------
     llm : Llm
     config : AdapterConfig
         As asked for; only an adapter of this shape is taken.
-    space : str
-        As :func:`space_name` has it.
     folder : Path or None
         As :func:`warm_folder` has it.
+
+    Raises
+    ------
+    ArtifactError
+        The adapter was trained for another starter.
     """
-    if llm.name != STARTER or space != MINILM:
-        return None, "cold: only MiniLM's text vectors and the starter language model have a warm start"
+    if llm.name != STARTER:
+        return Start(None, "cold: only the starter language model has a warm start")
     if folder is None:
-        return None, "cold: the installed starter brings no adapter"
+        return Start(None, "cold: the installed starter brings no adapter")
     manifest, tensors = read_folder(folder)
     check_keys(manifest, _KEYS, str(folder))
     if manifest["llm"] != llm.identity:
         raise ArtifactError(f"{folder} was trained for another starter language model.", hint="install it again")
-    if manifest["adapter"] != vars(config) or manifest["space"] != space:
-        return None, f"cold: the warm adapter has another shape ({manifest['adapter']})"
-    return read_adapter(config, tensors["adapter.safetensors"], llm), "warm: from the starter's own adapter"
+    if manifest["adapter"] != vars(config) or manifest["space"] != MINILM:
+        return Start(None, f"cold: the warm adapter has another shape ({manifest['adapter']})")
+    adapter = read_adapter(config, tensors["adapter.safetensors"], llm)
+    return Start(adapter, "warm: from the starter's own adapter", same_space=True)
+
+
+def through_texts(
+    shipped: Adapter, vectors: NDArray[np.float32], texts: Sequence[str], ids: Sequence[str], embedder: TextEmbedder
+) -> Start:
+    """An adapter for another space: the starter's, of the vectors that MiniLM would give to the texts of these.
+
+    Predictions are drawn to the mean by what they cannot know; they are stretched to lie as far from it as texts do, since the
+    adapter has seen nothing nearer.
+
+    Parameters
+    ----------
+    shipped : Adapter
+        Of one hidden layer or none, so that a linear map can be folded into what it reads.
+    vectors : array of shape (n, D)
+        Of training rows; the adapter standardizes by them.
+    texts, ids : sequences of n str
+        Rows without a text are left out, and those beyond 5,000, evenly.
+    embedder : TextEmbedder
+        In whose space the shipped adapter reads.
+
+    Returns
+    -------
+    Start
+        Cold where the texts of rows that were held out are not told from the mean text: by three standard errors.
+    """
+    told = [i for i, text in enumerate(texts) if text.strip()]
+    if len(told) < FEWEST_TEXTS:
+        return Start(None, f"cold: {len(told)} training rows have a text, a warm start takes {FEWEST_TEXTS}")
+    told = [told[i] for i in np.linspace(0, len(told) - 1, min(len(told), MOST_TEXTS)).astype(int)]
+    try:
+        embedder.extractor()
+    except UserError:
+        return Start(None, "cold: MiniLM, whose vectors the starter's adapter reads, is not installed")
+    embedded = np.asarray(embedder.fit_transform([texts[i] for i in told]), dtype=np.float64)
+    mean, scale = moments(vectors)
+    standardized = (np.asarray(vectors, dtype=np.float64)[told] - mean) / scale
+    fitted = cross_fit(standardized, embedded, [ids[i] for i in told], [own * len(told) for own in STRENGTHS])
+    center, held_out = embedded.mean(axis=0), fitted.held_out(standardized)
+    apart = ((embedded - center) ** 2).sum(axis=1)
+    gains = apart - ((embedded - held_out) ** 2).sum(axis=1)
+    alike = apart.sum() <= _SMALLEST * (embedded**2).sum()
+    if alike or gains.mean() <= 3 * gains.std(ddof=1) / len(told) ** 0.5:
+        return Start(None, "cold: the vectors tell nothing of their texts by a linear map, judged on rows held out")
+    stretch = (apart.sum() / ((held_out - center) ** 2).sum()) ** 0.5
+    weights, offset = fitted.coefficients[0][:-1] * stretch, center + stretch * (fitted.coefficients[0][-1] - center)
+    share = gains.sum() / apart.sum()
+    said = f"through {len(told):,} texts, of whose differences the vectors tell {share:.0%} (held out)"
+    return Start(_composed(shipped, mean, scale, weights, offset), f"warm: from the starter's own adapter, {said}")
+
+
+def _composed(
+    shipped: Adapter,
+    mean: NDArray[np.float32],
+    scale: NDArray[np.float32],
+    weights: NDArray[np.float64],
+    offset: NDArray[np.float64],
+) -> Adapter:
+    """The adapter that reads standardized vectors z as `shipped` reads ``z @ weights + offset``."""
+    made = Adapter(shipped.config, mean, scale, width=shipped.width, norm=float(shipped.norm))
+    (old, *others), (first, *rest) = ([*own.hidden, own.out] for own in (shipped, made))
+    own_mean, own_scale = (value.double().numpy() for value in (shipped.mean, shipped.scale))
+    reads = old.weight.detach().double().numpy() / own_scale
+    with torch.no_grad():
+        first.weight.copy_(torch.tensor(reads @ weights.T))
+        first.bias.copy_(torch.tensor(reads @ (offset - own_mean)) + old.bias)
+        for layer, other in zip(rest, others, strict=True):
+            layer.load_state_dict(other.state_dict())
+    return made
 
 
 def read_adapter(config: AdapterConfig, arrays: Any, llm: Llm) -> Adapter:
