@@ -89,6 +89,42 @@ def test_a_warm_start_that_no_step_makes_better_is_kept_and_said(llm, monkeypatc
     assert elm.report_["loss"] == elm.report_["log"]["evaluations"][0]["loss"]
 
 
+@pytest.mark.parametrize(
+    ("kinds", "lr", "select", "first"),
+    [("own", 5e-5, "consistency", 0), ("other", 1e-3, "loss", 0), ("own other", 1e-3, "loss", 0), ("own cold", 1e-3, "loss", 2)],
+)  # fmt: skip
+def test_adapters_new_to_their_space_are_trained_fast_and_chosen_by_loss(llm, monkeypatch, kinds, lr, select, first):
+    vectors, table = rows(40)
+    monkeypatch.setattr("frostline.elm.fitting.warm_adapter", lambda *_: Start(None, "cold"))
+    (adapter,) = made(llm).fit(vectors, table, encoder="words", options=FAST).explainer_.model.adapters.values()
+    own, through = Start(adapter, "warm: own", same_space=True), Start(adapter, "warm: through")
+    readers, taken, of_name = iter(kinds.split()), [], {"own": MINILM, "other": "", "cold": ""}
+    following = [kind for kind in kinds.split() if kind != "own"]
+    monkeypatch.setattr("frostline.elm.fitting.warm_adapter", lambda *_: own)
+    monkeypatch.setattr("frostline.elm.fitting.space_name", lambda _: of_name[next(readers)])
+    monkeypatch.setattr(
+        "frostline.elm.fitting.through_texts",
+        lambda *_: through if following.pop(0) == "other" else Start(None, "cold"),
+    )
+    kept = AdaptOptions.after
+    monkeypatch.setattr(AdaptOptions, "after", lambda *a, **k: taken.append(kept(*a, **k)) or taken[-1])
+    spaces, pack = {f"s{i}": vectors for i in range(len(kinds.split()))}, load_pack("generic")
+    pack = replace(pack, tasks=[replace(task, name=task.name + of, space=of) for task in pack.tasks for of in spaces])
+    quick = AdaptOptions(max_steps=2, batch_tokens=600, max_target_tokens=24)
+    report = made(llm).fit(spaces, table, pack, encoder="words", options=quick).report_
+    assert (taken[0].lr, taken[0].select) == (lr, select)
+    assert report["log"]["evaluations"][0]["step"] == first
+
+
+def test_no_model_is_downloaded_for_a_start(llm, monkeypatch):
+    vectors, table = rows(40)
+    shipped = Start(object(), "warm: shipped", same_space=True)
+    monkeypatch.setattr("frostline.elm.fitting.warm_adapter", lambda *_: shipped)
+    monkeypatch.setattr("frostline.elm.fitting.packaged_minilm", lambda: None)
+    elm = made(llm).fit(vectors, table, encoder="words", options=replace(FAST, max_steps=1))
+    assert elm.report_["start"].startswith("cold: MiniLM, whose vectors the starter's adapter reads, is not installed")
+
+
 def test_an_explanation_has_text_scores_controls_and_claims(fitted):
     found = fitted.describe("100", decoding=SHORT)
     assert set(found.scores) == {"consistency"}

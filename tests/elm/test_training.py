@@ -163,10 +163,10 @@ def test_after_a_warm_start_the_first_state_is_one_to_choose(scores, kept):
 
 
 def test_a_warm_start_is_changed_little_and_chosen_by_consistency():
-    cold, warm = (AdaptOptions().after(warm=warm) for warm in (False, True))
+    cold, warm = (AdaptOptions().after(same_space=own) for own in (False, True))
     assert (cold.select, warm.select) == ("loss", "consistency")
     assert warm.lr < cold.lr / 10
-    assert AdaptOptions(lr=3.0, select="loss").after(warm=True) == AdaptOptions(lr=3.0, select="loss")
+    assert AdaptOptions(lr=3.0, select="loss").after(same_space=True) == AdaptOptions(lr=3.0, select="loss")
 
 
 def test_chance_is_seeded_and_the_global_generator_left_alone():

@@ -10,7 +10,7 @@ from frostline.elm.adapter import Adapter, AdapterConfig, moments
 from frostline.elm.scores import EncoderReader
 from frostline.elm.warm import MINILM, space_name, through_texts, warm_adapter, write_warm
 from frostline.embedder import TextEmbedder
-from frostline.errors import ArtifactError, UserError
+from frostline.errors import ArtifactError
 from tiny_llms import tiny_elm, tiny_llm
 
 
@@ -53,12 +53,7 @@ def reads(kind: str) -> Adapter:
 class Numbers:
     """Stands for MiniLM: a text is the numbers of its vector."""
 
-    def __init__(self, *, installed: bool = True) -> None:
-        self.installed, self.n_texts = installed, 0
-
-    def extractor(self) -> None:
-        if not self.installed:
-            raise UserError("not installed")
+    n_texts = 0
 
     def fit_transform(self, texts: list[str]) -> np.ndarray:
         self.n_texts = len(texts)
@@ -105,12 +100,28 @@ def test_where_texts_do_not_help_the_reason_is_said():
     vectors, texts, _ = named(60, noise=0.0)
     ids = [str(i) for i in range(60)]
     few = through_texts(adapter, vectors, [*texts[:31], *[" "] * 29], ids, Numbers())
-    assert (few.adapter, few.said) == (None, "cold: 31 training rows have a text, a warm start takes 32")
-    assert "is not installed" in through_texts(adapter, vectors, texts, ids, Numbers(installed=False)).said
+    assert (few.adapter, few.said) == (None, "cold: 31 different training rows have a text, a warm start takes 32")
     shuffled = [texts[i] for i in np.random.default_rng(0).permutation(60)]
     assert "tell nothing of their texts" in through_texts(adapter, vectors, shuffled, ids, Numbers()).said
     same = through_texts(adapter, vectors, [texts[0]] * 60, ids, Numbers())
     assert (same.adapter, same.said.startswith("cold: the vectors tell nothing")) == (None, True)
+
+
+def test_rows_of_one_thing_are_held_out_together_and_count_once():
+    rng = np.random.default_rng(0)
+    _, texts, _ = named(60, noise=0.0)
+    unrelated, keys = rng.normal(size=(60, 256)).astype(np.float32), [str(i) for i in range(60)]
+    assert through_texts(tiny_elm().adapter("v"), unrelated, texts, keys, Numbers()).adapter is None
+    thrice = through_texts(tiny_elm().adapter("v"), np.tile(unrelated, (3, 1)), texts * 3, keys * 3, Numbers())
+    assert "tell nothing of their texts" in thrice.said  # by ids, 96 % of them would seem to be told
+    few = through_texts(tiny_elm().adapter("v"), np.tile(unrelated, (3, 1)), texts * 3, keys[:20] * 9, Numbers())
+    assert "20 different training rows" in few.said
+
+
+def test_less_than_a_hundredth_is_nothing_however_sure():
+    vectors, texts, _ = named(5000, noise=90.0, dim=3)
+    start = through_texts(tiny_elm().adapter("v"), vectors, texts, [str(i) for i in range(5000)], Numbers())
+    assert start.said.startswith("cold: the vectors tell nothing")
 
 
 def test_no_more_texts_are_embedded_than_a_start_is_worth(monkeypatch):

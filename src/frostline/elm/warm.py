@@ -23,7 +23,7 @@ from frostline.elm.crossfit import cross_fit
 from frostline.elm.llm import STARTER, Llm
 from frostline.elm.scores import Reader
 from frostline.embedder import TextEmbedder
-from frostline.errors import ArtifactError, UserError
+from frostline.errors import ArtifactError
 
 __all__ = ["MINILM", "Start", "space_name", "through_texts", "warm_adapter", "warm_folder", "write_warm"]
 
@@ -33,6 +33,9 @@ MINILM = "minilm final recipe"
 
 FEWEST_TEXTS, MOST_TEXTS = 32, 5000
 """Training rows with a text: below the first nothing is learnt from them, beyond the second no more are embedded."""
+
+LEAST_TOLD = 0.01
+"""Of the differences between texts: what tells less of them would be stretched more than tenfold."""
 
 _SMALLEST = 1e-9
 """Texts whose vectors differ by a smaller share of their squared length than this are one text."""
@@ -50,7 +53,7 @@ class Start:
     adapter : Adapter or None
         None = random weights.
     said : str
-        The same in words: ``warm: ...`` or ``cold: `` and why.
+        The same in words: "warm" and from where, or "cold" and why.
     same_space : bool
         Whether the adapter was trained on vectors of this very space.
     """
@@ -109,7 +112,7 @@ def warm_adapter(llm: Llm, config: AdapterConfig, folder: Path | None) -> Start:
 
 
 def through_texts(
-    shipped: Adapter, vectors: NDArray[np.float32], texts: Sequence[str], ids: Sequence[str], embedder: TextEmbedder
+    shipped: Adapter, vectors: NDArray[np.float32], texts: Sequence[str], keys: Sequence[str], embedder: TextEmbedder
 ) -> Start:
     """An adapter for another space: the starter's, of the vectors that MiniLM would give to the texts of these.
 
@@ -122,37 +125,41 @@ def through_texts(
         Of one hidden layer or none, so that a linear map can be folded into what it reads.
     vectors : array of shape (n, D)
         Of training rows; the adapter standardizes by them.
-    texts, ids : sequences of n str
-        Rows without a text are left out, and those beyond 5,000, evenly.
+    texts, keys : sequences of n str
+        Rows of one key are one thing, and held out together. Rows without a text are left out, and those beyond 5,000, evenly.
     embedder : TextEmbedder
         In whose space the shipped adapter reads.
 
     Returns
     -------
     Start
-        Cold where the texts of rows that were held out are not told from the mean text: by three standard errors.
+        Cold where vectors do not tell the texts of rows held out from the mean text: by three standard errors, and by at least a
+        hundredth of their differences.
+
+    Raises
+    ------
+    UserError
+        MiniLM or the store cannot be used.
     """
     told = [i for i, text in enumerate(texts) if text.strip()]
-    if len(told) < FEWEST_TEXTS:
-        return Start(None, f"cold: {len(told)} training rows have a text, a warm start takes {FEWEST_TEXTS}")
+    n_things = len({keys[i] for i in told})
+    if n_things < FEWEST_TEXTS:
+        return Start(None, f"cold: {n_things} different training rows have a text, a warm start takes {FEWEST_TEXTS}")
     told = [told[i] for i in np.linspace(0, len(told) - 1, min(len(told), MOST_TEXTS)).astype(int)]
-    try:
-        embedder.extractor()
-    except UserError:
-        return Start(None, "cold: MiniLM, whose vectors the starter's adapter reads, is not installed")
     embedded = np.asarray(embedder.fit_transform([texts[i] for i in told]), dtype=np.float64)
     mean, scale = moments(vectors)
-    standardized = (np.asarray(vectors, dtype=np.float64)[told] - mean) / scale
-    fitted = cross_fit(standardized, embedded, [ids[i] for i in told], [own * len(told) for own in STRENGTHS])
+    standardized = (vectors[told].astype(np.float64) - mean) / scale
+    fitted = cross_fit(standardized, embedded, [keys[i] for i in told], [own * len(told) for own in STRENGTHS])
     center, held_out = embedded.mean(axis=0), fitted.held_out(standardized)
     apart = ((embedded - center) ** 2).sum(axis=1)
-    gains = apart - ((embedded - held_out) ** 2).sum(axis=1)
+    things = np.unique([keys[i] for i in told], return_inverse=True)[1]
+    gains = np.bincount(things, apart - ((embedded - held_out) ** 2).sum(axis=1))
     alike = apart.sum() <= _SMALLEST * (embedded**2).sum()
-    if alike or gains.mean() <= 3 * gains.std(ddof=1) / len(told) ** 0.5:
+    share = 0.0 if alike else float(gains.sum() / apart.sum())
+    if share < LEAST_TOLD or gains.mean() <= 3 * gains.std(ddof=1) / len(gains) ** 0.5:
         return Start(None, "cold: the vectors tell nothing of their texts by a linear map, judged on rows held out")
     stretch = (apart.sum() / ((held_out - center) ** 2).sum()) ** 0.5
     weights, offset = fitted.coefficients[0][:-1] * stretch, center + stretch * (fitted.coefficients[0][-1] - center)
-    share = gains.sum() / apart.sum()
     said = f"through {len(told):,} texts, of whose differences the vectors tell {share:.0%} (held out)"
     return Start(_composed(shipped, mean, scale, weights, offset), f"warm: from the starter's own adapter, {said}")
 

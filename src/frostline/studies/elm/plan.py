@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from frostline.elm.llm import STARTER
+from frostline.elm.warm import MINILM, space_name
 from frostline.studies.cells import Cell
 from frostline.studies.elm.arms import Arm, run_arm
 from frostline.studies.elm.data import ElmData
@@ -62,7 +62,7 @@ class Plan:
             "stages": [replace(base, stages=stages) for stages in ("1", "1+2", "joint")],
             "language model": [replace(base, llm=name) for name in options.llms],
         }
-        if base.llm == STARTER:
+        if base.llm == "starter" and space_name(data.reader) == MINILM:
             found["start"] = [base, replace(base, cold=False)]
         return {name: arms for name, arms in found.items() if len(arms) > 1}
 
