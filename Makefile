@@ -37,14 +37,13 @@ demo: install ## train on the bundled data; the reports land in runs/
 	@echo "Open the reports: $(CURDIR)/runs/mr/report.html and $(CURDIR)/runs/auto-mpg/report.html"
 
 FILMS := examples/data/films
-STEPS := 100
-# The starter's adapter knows films: few steps, or none, make it better.
-WARM := 40
+# Both spaces begin from the starter's adapter: few steps do.
+STEPS := 40
 
 demo-explain: install ## teach the starter LM to describe films by their vectors; films it never saw, a blend, a viewer
 	@mkdir -p runs/films
 	$(BIN)/frostline space semantic $(FILMS)/films.csv --id movieId --text lead --out runs/films/vectors.parquet
-	$(BIN)/frostline adapt runs/films/vectors.parquet $(FILMS)/films.csv --id movieId --tasks films --split split --max-steps $(WARM) --out runs/films/explainer
+	$(BIN)/frostline adapt runs/films/vectors.parquet $(FILMS)/films.csv --id movieId --tasks films --split split --max-steps $(STEPS) --out runs/films/explainer
 	$(BIN)/frostline space behavioral $(FILMS)/ratings.csv --user userId --item movieId --rating rating --out runs/films/items.parquet --out-users runs/films/users.parquet
 	$(BIN)/frostline adapt runs/films/items.parquet $(FILMS)/films.csv --id movieId --tasks films --split split --max-steps $(STEPS) --out runs/films/taste
 	@echo; echo "== Three films that were held out, from their vectors alone: The Sixth Sense, Iron Man, The Good, the Bad and the Ugly"

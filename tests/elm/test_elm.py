@@ -123,6 +123,27 @@ def test_no_model_is_downloaded_for_a_start(llm, monkeypatch):
     monkeypatch.setattr("frostline.elm.fitting.packaged_minilm", lambda: None)
     elm = made(llm).fit(vectors, table, encoder="words", options=replace(FAST, max_steps=1))
     assert elm.report_["start"].startswith("cold: MiniLM, whose vectors the starter's adapter reads, is not installed")
+    with pytest.raises(UserError, match="max_steps=0 leaves a warm start as it is, and there is none: cold: MiniLM"):
+        made(llm).fit(vectors, table, encoder="words", options=replace(FAST, max_steps=0))
+
+
+def test_a_warm_start_can_be_taken_as_it_is_and_saved(llm, tmp_path, monkeypatch):
+    vectors, table = rows(40)
+    (adapter,) = made(llm).fit(vectors, table, encoder="words", options=FAST).explainer_.model.adapters.values()
+    shipped = Start(adapter, "warm: shipped", same_space=True)
+    monkeypatch.setattr("frostline.elm.fitting.warm_adapter", lambda *_: shipped)
+    monkeypatch.setattr("frostline.elm.fitting.space_name", lambda _: MINILM)
+    elm = made(llm).fit(vectors, table, encoder="words", options=AdaptOptions(max_steps=0, max_target_tokens=24))
+    assert elm.report_["start"] == "warm: shipped, as it is: no step was taken"
+    assert (elm.report_["log"]["n_steps"], len(elm.report_["log"]["evaluations"])) == (0, 1)
+    (kept,) = elm.explainer_.model.adapters.values()
+    assert all(torch.equal(value, adapter.state_dict()[name]) for name, value in kept.state_dict().items())
+    elm.save(tmp_path / "elm")
+    assert "no step was taken" in (tmp_path / "elm" / "report.html").read_text(encoding="utf-8")
+    assert (
+        ELM.load(tmp_path / "elm", device="cpu").describe("100", decoding=SHORT).text
+        == elm.describe("100", decoding=SHORT).text
+    )
 
 
 def test_an_explanation_has_text_scores_controls_and_claims(fitted):

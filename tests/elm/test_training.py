@@ -238,7 +238,8 @@ def test_half_precision_computes_in_it_and_keeps_weights_whole():
         ({"stages": "3"}, "Unknown stages '3'"),
         ({"tune": "all"}, "Unknown tune"),
         ({"epochs": 0}, "epochs must be 1"),
-        ({"max_steps": 0}, "max_steps"),
+        ({"max_steps": -1}, "max_steps must be 0 or more"),
+        ({"max_steps": 0, "stages": "1+2"}, r"max_steps=0 trains nothing, and stages='1\+2'"),
     ],
 )
 def test_options_that_cannot_be(wrong, said):

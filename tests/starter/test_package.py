@@ -104,9 +104,11 @@ def test_a_space_that_nobody_trained_for_is_described_without_a_step() -> None:
     vectors = embedded @ np.random.default_rng(0).normal(size=(384, 64)).astype(np.float32)  # another space
     elm = frostline.ELM("starter", device="cpu").fit(
         ([row["movieId"] for row in rows], vectors), rows, "generic", id="movieId", text="lead", encoder=None, store=None,
-        held_out=[row["movieId"] for row in held_out], options=frostline.AdaptOptions(max_steps=1, lr=1e-9, max_target_tokens=40), progress=False,
+        held_out=[row["movieId"] for row in held_out], options=frostline.AdaptOptions(max_steps=0, max_target_tokens=40), progress=False,
     )  # fmt: skip
     assert elm.report_["start"].startswith(f"warm: from the starter's own adapter, through {len(train)} texts")
+    assert elm.report_["start"].endswith(", as it is: no step was taken")
+    assert elm.report_["log"]["n_steps"] == 0
     (scores,) = elm.report_["scores"].values()
     assert scores["top1"] > 5 / len(held_out) + scores["top1_shuffled"]
     assert scores["consistency"] > scores["shuffled"] + 0.1

@@ -30,7 +30,9 @@ def adapt(
     stages: Annotated[str, typer.Option("--stages", metavar="S", help="1, 1+2, 2, reversed, joint.")] = "1",
     tune: Annotated[str, typer.Option("--tune", metavar="T", help="Of the language model: lora, full.")] = "lora",
     epochs: Annotated[int, typer.Option("--epochs", metavar="N", help="At most, in each stage.")] = 20,
-    max_steps: Annotated[int | None, typer.Option("--max-steps", metavar="N", help="At most, in each stage.")] = None,
+    max_steps: Annotated[
+        int | None, typer.Option("--max-steps", metavar="N", help="At most, a stage; 0 = a warm start as it is.")
+    ] = None,
     batch_tokens: Annotated[int, typer.Option("--batch-tokens", metavar="N")] = 4096,
     accumulate: Annotated[int, typer.Option("--accumulate", metavar="N", help="Batches a step.")] = 1,
     lr: Annotated[
@@ -43,7 +45,7 @@ def adapt(
     select: Annotated[
         str,
         typer.Option(
-            "--select", metavar="S", help="Best state: loss, consistency, auto (where --lr is 5e-5: consistency)."
+            "--select", metavar="S", help="Best state: loss, consistency, auto (MiniLM's space, warm: consistency)."
         ),
     ] = "auto",
     precision: Annotated[str, typer.Option("--precision", metavar="P", help="float32, bfloat16.")] = "float32",

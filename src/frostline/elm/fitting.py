@@ -180,18 +180,14 @@ def fit_model(
     starts = {name: _start(shipped, data, name, readers[name], how, llm.model.device.type) for name in data.spaces}
     adapters = {name: own.adapter or _cold(llm, data, name, config, seed) for name, own in starts.items()}
     warm = all(own.adapter is not None for own in starts.values())
-    options = options.after(same_space=all(own.same_space for own in starts.values()))
+    options = _resolved(options, starts)
     model = ElmModel(llm, adapters)
     items, n_cut = _placed(data, prompts, options, llm, part=0)
     held, n_cut_held = _placed(data, prompts, options, llm, part=1)
-    spaces = {name: _state(data, name, adapters[name], readers[name]) for name in data.spaces}
-    pack = data.records.pack
-    trained = set().union(*(data.parts[name][0] for name in spaces))
-    texts = {key: text for key, text in data.texts.items() if key in trained}
-    explainer = Explainer(model, prompts, spaces, texts, seed, pack.noun, pack.opening)
-    judge = _judge(explainer, data, options) if options.select == "consistency" else None
+    explainer = _explainer(data, model, prompts, readers, seed)
+    judge = _judge(explainer, data, options) if options.select == "consistency" and options.max_steps != 0 else None
     begun = {name: [own.said, reader_state(readers[name])] for name, own in starts.items()}
-    start = {"adapter": vars(config), "starts": begun, "written": [pack.noun, pack.opening]}
+    start = {"adapter": vars(config), "starts": begun, "written": [explainer.noun, explainer.opening]}
     digest = _fingerprint(llm, items, held, start, options, seed)
     kept = None if checkpoint is None else Checkpoint(checkpoint, digest)
     log = train(model, items, held, options, seed=seed, judge=judge, warm=warm, checkpoint=kept, progress=progress)
@@ -209,6 +205,33 @@ def fit_model(
     _score(report, explainer, data, targets, options)
     report.seconds = time.perf_counter() - began
     return Fitted(explainer, report, kept)
+
+
+def _resolved(options: AdaptOptions, starts: dict[str, Start]) -> AdaptOptions:
+    """Options with what the starts decide.
+
+    Raises
+    ------
+    UserError
+        No step is to be taken, and some adapter has random weights.
+    """
+    if options.max_steps == 0 and any(own.adapter is None for own in starts.values()):
+        raise UserError(
+            f"max_steps=0 leaves a warm start as it is, and there is none: {_begun(starts)}.",
+            hint="leave max_steps out",
+        )
+    return options.after(same_space=all(own.same_space for own in starts.values()))
+
+
+def _explainer(
+    data: Prepared, model: ElmModel, prompts: PromptEncoder, readers: dict[str, Reader], seed: int
+) -> Explainer:
+    """The explainer that is trained in place, with the texts of its training rows."""
+    spaces = {name: _state(data, name, model.adapter(name), readers[name]) for name in data.spaces}
+    trained = set().union(*(data.parts[name][0] for name in spaces))
+    texts = {key: text for key, text in data.texts.items() if key in trained}
+    pack = data.records.pack
+    return Explainer(model, prompts, spaces, texts, seed, pack.noun, pack.opening)
 
 
 def _reader(data: Prepared, name: str, encoder: Any, texts: dict[str, str], how: dict[str, Any]) -> Reader:
@@ -245,8 +268,14 @@ def _training_rows(
 
 def _said(starts: dict[str, Start], log: TrainingLog) -> str:
     """From where training began, and whether it came to anything."""
-    said = "; ".join(f"{name}: {own.said}" if len(starts) > 1 else own.said for name, own in starts.items())
-    return f"{said}, kept as it was: none of {log.n_steps} steps made it better" if log.kept_start else said
+    kept = (
+        f"kept as it was: none of {log.n_steps} steps made it better" if log.n_steps else "as it is: no step was taken"
+    )
+    return f"{_begun(starts)}, {kept}" if log.kept_start else _begun(starts)
+
+
+def _begun(starts: dict[str, Start]) -> str:
+    return "; ".join(f"{name}: {own.said}" if len(starts) > 1 else own.said for name, own in starts.items())
 
 
 def _placed(

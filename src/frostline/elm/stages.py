@@ -68,7 +68,7 @@ class AdaptOptions:
     epochs : int, default=20
         Passes over the examples in each stage, at most.
     max_steps : int or None, default=None
-        Steps in each stage, at most.
+        Steps in each stage, at most; 0 = leave a warm start as it is, and score it.
     batch_tokens : int, default=4096
         Padded size of a batch.
     accumulate : int, default=1
@@ -143,8 +143,10 @@ class AdaptOptions:
         for name in ("epochs", "batch_tokens", "accumulate", "patience", "evaluations", "lora_rank"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} must be 1 or more, got {getattr(self, name)}.")
-        if self.max_steps is not None and self.max_steps < 1:
-            raise UserError(f"max_steps must be 1 or more, or None, got {self.max_steps}.")
+        if self.max_steps is not None and self.max_steps < 0:
+            raise UserError(f"max_steps must be 0 or more, or None, got {self.max_steps}.")
+        if self.max_steps == 0 and self.trains_llm:
+            raise UserError(f"max_steps=0 trains nothing, and stages={self.stages!r} is to train the language model.")
         if self.max_target_tokens < 2:
             raise UserError(f"max_target_tokens must be 2 or more, got {self.max_target_tokens}.")
         if self.lr is not None and not 0 < self.lr < float("inf"):

@@ -184,7 +184,7 @@ class _Run:
     def n_steps(self) -> int:
         """Steps of a stage, at most."""
         steps = self.options.epochs * self.steps_of_epoch()
-        return min(steps, self.options.max_steps or steps)
+        return steps if self.options.max_steps is None else min(steps, self.options.max_steps)
 
     def total_tokens(self) -> int:
         share = self.n_steps() / self.steps_of_epoch()
