@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CrossFit", "Floats", "cross_fit", "fold_of"]
+__all__ = ["CrossRidge", "Floats", "cross_ridge", "fold_of"]
 
 N_FOLDS = 5
 
@@ -17,8 +17,8 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class CrossFit:
-    """What :func:`cross_fit` found.
+class CrossRidge:
+    """What :func:`cross_ridge` found.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ def fold_of(name: str) -> int:
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "big") % N_FOLDS
 
 
-def cross_fit(X: Floats, Y: Floats, ids: Sequence[str], strengths: Sequence[float]) -> CrossFit:
+def cross_ridge(X: Floats, Y: Floats, ids: Sequence[str], strengths: Sequence[float]) -> CrossRidge:
     """Fit `Y` (n, D) on `X` (n, F) with the penalty that serves held-out rows best.
 
     A fold that holds no row or all of them leaves nothing to fit without it: its coefficients are those of all rows.
@@ -59,7 +59,7 @@ def cross_fit(X: Floats, Y: Floats, ids: Sequence[str], strengths: Sequence[floa
 
     Returns
     -------
-    CrossFit
+    CrossRidge
     """
     folds = np.array([fold_of(name) for name in ids])
     everything = _Ridge(X, Y)
@@ -68,13 +68,14 @@ def cross_fit(X: Floats, Y: Floats, ids: Sequence[str], strengths: Sequence[floa
         for f in range(N_FOLDS)
     ]
 
+    told = np.array([part is not everything for part in parts])[folds]
+
     def error(strength: float) -> float:
-        told = np.array([part is not everything for part in parts])[folds]
         missed = _held_out(X, [part.coefficients(strength) for part in parts], folds) - Y
         return float((missed[told] ** 2).sum())
 
     strength = min(strengths, key=error)
-    return CrossFit(np.stack([own.coefficients(strength) for own in (everything, *parts)]), strength, folds)
+    return CrossRidge(np.stack([own.coefficients(strength) for own in (everything, *parts)]), strength, folds)
 
 
 def _held_out(X: Floats, coefficients: Sequence[Floats] | Floats, folds: NDArray[np.intp]) -> Floats:

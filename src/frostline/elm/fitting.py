@@ -235,8 +235,8 @@ def _explainer(
 
 
 def _reader(data: Prepared, name: str, encoder: Any, texts: dict[str, str], how: dict[str, Any]) -> Reader:
-    vectors, own_texts, ids = _training_rows(data, name, texts)
-    return open_reader(encoder, data.spaces[name].space, own_texts, vectors, ids, **how)
+    own, ids = data.spaces[name], data.parts[name][0]
+    return open_reader(encoder, own.space, [texts[key] for key in ids], own.of(ids), ids, **how)
 
 
 def _start(shipped: Start, data: Prepared, name: str, reader: Reader, how: dict[str, Any], device: str) -> Start:
@@ -247,23 +247,15 @@ def _start(shipped: Start, data: Prepared, name: str, reader: Reader, how: dict[
         return replace(shipped, adapter=copy.deepcopy(shipped.adapter))  # two spaces have an adapter each
     if packaged_minilm() is None:  # nothing is downloaded for a start that nobody asked for
         return Start(None, "cold: MiniLM, whose vectors the starter's adapter reads, is not installed as a package")
-    vectors, texts, ids = _training_rows(data, name, data.texts)
+    ids = data.parts[name][0]
+    texts, keys = ([of[key] for key in ids] for of in (data.texts, data.keys))
     embedder = TextEmbedder(device=device, store=how["store"], progress=how["progress"])
-    return through_texts(shipped.adapter, vectors, texts, [data.keys[key] for key in ids], embedder)
+    return through_texts(shipped.adapter, data.spaces[name].of(ids), texts, keys, embedder)
 
 
 def _cold(llm: Llm, data: Prepared, name: str, config: AdapterConfig, seed: int) -> Adapter:
-    vectors, _, _ = _training_rows(data, name, {})
+    vectors = data.spaces[name].of(data.parts[name][0])
     return Adapter(config, *moments(vectors), width=llm.width, norm=llm.norm, seed=seed)
-
-
-def _training_rows(
-    data: Prepared, name: str, texts: dict[str, str]
-) -> tuple[NDArray[np.float32], list[str], Sequence[str]]:
-    """Vectors, texts and ids of the rows that a space learns from."""
-    own, ids = data.spaces[name], data.parts[name][0]
-    place = {key: i for i, key in enumerate(own.ids)}
-    return own.vectors[[place[key] for key in ids]], [texts.get(key, "") for key in ids], ids
 
 
 def _said(starts: dict[str, Start], log: TrainingLog) -> str:
@@ -299,10 +291,9 @@ def _placed(
 def _state(data: Prepared, name: str, adapter: Adapter, reader: Reader) -> SpaceState:
     """Rows, calibration and probes of a space."""
     own, (train_ids, held_ids) = data.spaces[name], data.parts[name]
-    place = {key: i for i, key in enumerate(own.ids)}
     ids = [*train_ids, *held_ids]
     mean, scale = adapter.mean.cpu().numpy(), adapter.scale.cpu().numpy()
-    kept = rounded(own.vectors[[place[key] for key in ids]], mean, scale)
+    kept = rounded(own.of(ids), mean, scale)
     state = SpaceState(name, mean, scale, ids, kept, len(train_ids), reader=reader, source=dict(own.space))
     state.calibrate()
     for attribute_name, attribute in data.records.pack.attributes.items():

@@ -273,17 +273,13 @@ def refuse_shared(ids: Sequence[str], keys: Sequence[str], is_train: NDArray[np.
 def _examples(
     records: Records, own: VectorTable, parts: Parts, name: str, alone: bool, seed: int, teacher: Teacher | None
 ) -> tuple[Examples, Examples]:
-    place = {key: i for i, key in enumerate(own.ids)}
     tasks = [task for task in records.pack.tasks if task.space == name or (not task.space and alone)]
     if not tasks:
         raise UserError(
             f"No task of {records.pack.name!r} is about the space {name!r}.", hint="write space: in the tasks' YAML"
         )
     mine = Records(records.rows, records.columns, replace(records.pack, tasks=tasks))
-    built = [
-        build_examples(mine, part, own.vectors[[place[key] for key in part]], seed=seed, teacher=teacher)
-        for part in parts
-    ]
+    built = [build_examples(mine, part, own.of(part), seed=seed, teacher=teacher) for part in parts]
     asked = {example.task.name for example in built[0].items}
     untaught = [task.name for task in tasks if task.name not in asked]
     homeless = [] if alone else [task.name for task in records.pack.tasks if not task.space]

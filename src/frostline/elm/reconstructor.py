@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import HashingVectorizer
 
-from frostline.elm.crossfit import Floats, cross_fit, fold_of
+from frostline.elm.crossfit import Floats, cross_ridge, fold_of
 from frostline.embedder import TextEmbedder
 from frostline.errors import UserError
 
@@ -77,7 +77,7 @@ class Reconstructor:
             self.embedder.progress = False
         self.mean = vectors.mean(axis=0, dtype=np.float64)
         self.fold_of = {name: fold_of(name) for name in ids}
-        fitted = cross_fit(X, vectors - self.mean, ids, STRENGTHS)
+        fitted = cross_ridge(X, vectors - self.mean, ids, STRENGTHS)
         self.strength = fitted.strength
         self.coefficients = fitted.coefficients.astype(np.float32)  # as it is saved
         return self

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from frostline.artifacts import check_keys, read_folder, write_folder
 from frostline.elm.adapter import Adapter, AdapterConfig, moments
-from frostline.elm.crossfit import cross_fit
+from frostline.elm.crossfit import cross_ridge
 from frostline.elm.llm import STARTER, Llm
 from frostline.elm.scores import Reader
 from frostline.embedder import TextEmbedder
@@ -147,12 +147,13 @@ def through_texts(
         return Start(None, f"cold: {n_things} different training rows have a text, a warm start takes {FEWEST_TEXTS}")
     told = [told[i] for i in np.linspace(0, len(told) - 1, min(len(told), MOST_TEXTS)).astype(int)]
     embedded = np.asarray(embedder.fit_transform([texts[i] for i in told]), dtype=np.float64)
+    own_keys = [keys[i] for i in told]
     mean, scale = moments(vectors)
     standardized = (vectors[told].astype(np.float64) - mean) / scale
-    fitted = cross_fit(standardized, embedded, [keys[i] for i in told], [own * len(told) for own in STRENGTHS])
+    fitted = cross_ridge(standardized, embedded, own_keys, [own * len(told) for own in STRENGTHS])
     center, held_out = embedded.mean(axis=0), fitted.held_out(standardized)
     apart = ((embedded - center) ** 2).sum(axis=1)
-    things = np.unique([keys[i] for i in told], return_inverse=True)[1]
+    things = np.unique(own_keys, return_inverse=True)[1]
     gains = np.bincount(things, apart - ((embedded - held_out) ** 2).sum(axis=1))
     alike = apart.sum() <= _SMALLEST * (embedded**2).sum()
     share = 0.0 if alike else float(gains.sum() / apart.sum())

@@ -38,6 +38,11 @@ class VectorTable:
     vectors: NDArray[np.float32]
     space: Mapping[str, Any] = field(default_factory=dict)
 
+    def of(self, ids: Sequence[str]) -> NDArray[np.float32]:
+        """The vectors of these ids, shape (m, D), in their order."""
+        place = {key: i for i, key in enumerate(self.ids)}
+        return self.vectors[[place[key] for key in ids]]
+
 
 def read_vectors(path: str | Path, *, ids: Sequence[Any] | str | Path | None = None) -> VectorTable:
     """Read a file of vectors.

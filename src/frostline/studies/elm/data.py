@@ -142,8 +142,7 @@ def read_data(options: ElmStudyOptions) -> ElmData:
     own, encoder = _vectors(options, known, [key for key, text in texts.items() if text], texts)
     kept = set(own.ids)
     divided = _divided(options, table, raw, own)
-    place = {key: i for i, key in enumerate(own.ids)}
-    parts = {name: Part(ids, own.vectors[[place[key] for key in ids]]) for name, ids in divided.items()}
+    parts = {name: Part(ids, own.of(ids)) for name, ids in divided.items()}
     train = parts["train"]
     train_texts = [texts[key] for key in train.ids]
     reader = open_reader(
